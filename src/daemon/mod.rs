@@ -1,0 +1,1 @@
+//! The pipeline, and the only place where rooms meet: watch, queue, worker, snapshot, drain.

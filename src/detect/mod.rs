@@ -1,0 +1,1 @@
+//! What the numbers mean: detectors, baseline, vote, hysteresis; pure and replayable.

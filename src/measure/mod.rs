@@ -1,0 +1,1 @@
+//! Numbers from tensors: metrics by family, kernels as free functions on slices, the plan.

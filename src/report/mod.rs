@@ -1,0 +1,1 @@
+//! Figures and views of readings and histories: terminal, HTML, JSON.

@@ -1,0 +1,1 @@
+//! What is kept: readings, findings, judge's state; the only user of sled.

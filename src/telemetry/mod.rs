@@ -1,0 +1,1 @@
+//! Our own logs and counters: one struct an event, which logs and counts.

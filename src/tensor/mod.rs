@@ -1,0 +1,1 @@
+//! What lies in a checkpoint's files: formats, headers, positioned reads.

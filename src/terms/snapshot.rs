@@ -1,0 +1,81 @@
+//! What the daemon publishes after each commit. Prometheus, page and alerts read only this.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use serde::Serialize;
+
+use super::{Attempt, Finding, Reading, RunId, Severity, Step};
+
+/// The whole published state: replaced, never changed.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct Snapshot {
+    /// One entry a run, sorted by name.
+    pub runs: Vec<Arc<RunStatus>>,
+    /// Checkpoints that are settled and wait to be weighed.
+    pub queue_checkpoints: u64,
+    /// True once the first scan is done and everything it found was weighed or queued.
+    pub ready: bool,
+    /// Why nothing new can be stored, if so (disk nearly full, store damaged).
+    pub store_trouble: Option<String>,
+    /// Watched directories.
+    pub roots: Vec<PathBuf>,
+}
+
+/// What a run is doing.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RunPhase {
+    /// No complete checkpoint was seen yet.
+    #[default]
+    Waiting,
+    /// A checkpoint is being weighed.
+    Weighing,
+    /// Everything found is weighed; more is expected.
+    Watching,
+    /// The last planned step was weighed.
+    Finished,
+}
+
+/// A run as it stands.
+#[derive(Clone, Debug, Serialize)]
+pub struct RunStatus {
+    /// Its name.
+    pub run: RunId,
+    /// Its directory.
+    pub directory: PathBuf,
+    /// Attempt that is going on.
+    pub attempt: Attempt,
+    /// What it is doing.
+    pub phase: RunPhase,
+    /// Newest reading by step of the current attempt.
+    pub latest: Option<Arc<Reading>>,
+    /// Findings that are open, gravest first.
+    pub open: Vec<Arc<Finding>>,
+    /// Findings opened since the daemon's store began for this run.
+    pub findings_total: u64,
+    /// Newest step with nothing at or above warning, and its path.
+    pub last_good: Option<(Step, PathBuf)>,
+    /// Checkpoints weighed and stored, of all attempts.
+    pub checkpoints_total: u64,
+    /// Checkpoints that were broken, of all attempts.
+    pub checkpoint_failures_total: u64,
+    /// From a complete checkpoint to its published gauges, for the latest one; none for checkpoints
+    /// that were there before the daemon started.
+    pub publish_delay_seconds: Option<f64>,
+    /// Time that weighing, judging and committing the latest one took.
+    pub duration_seconds: f64,
+    /// (step, loss) of the logged losses, thinned to at most 200 points: for sparklines.
+    pub losses: Vec<(u64, f64)>,
+    /// Checkpoints that are not complete yet, with the reason.
+    pub pending: Vec<(PathBuf, String)>,
+    /// Checkpoints that went away before they could be weighed.
+    pub missed: Vec<Step>,
+}
+
+impl RunStatus {
+    /// The gravest open severity.
+    pub fn worst(&self) -> Option<Severity> {
+        self.open.iter().map(|finding| finding.severity).max()
+    }
+}

@@ -1,0 +1,1 @@
+//! The HTTP side: JSON API, metrics, health and the embedded page.
