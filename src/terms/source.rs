@@ -54,6 +54,9 @@ pub enum SourceError {
         /// Offset in the file.
         offset: u64,
     },
+    /// The daemon is draining: the checkpoint is left for the next start.
+    #[error("reading was stopped")]
+    Stopped,
     /// The operating system refused.
     #[error("{path}: cannot read at byte {offset}: {message}", path = path.display())]
     Io {
