@@ -1,0 +1,82 @@
+//! Something on disk that looks like a checkpoint.
+
+use std::path::{Path, PathBuf};
+
+use super::Settings;
+use crate::terms::{FileStamp, Problem, RunId, Step, StepSource};
+
+/// What the layout says about completeness. File lengths are checked beside it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Written {
+    /// The trainer's last-written file is there and fits.
+    Complete,
+    /// The trainer is not done; the text says what is missing.
+    NotYet(String),
+    /// Nothing says whether the trainer is done (its last-written file was never there, as when only
+    /// the weights were copied): complete once nothing changed for a while. The text says what is missing.
+    Unsure(String),
+}
+
+/// One checkpoint as the scan saw it: a directory or a file, with all files that belong to it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Candidate {
+    /// The run it belongs to.
+    pub run: RunId,
+    /// The run's directory, absolute.
+    pub run_directory: PathBuf,
+    /// The checkpoint itself: absolute path of a directory or a file.
+    pub path: PathBuf,
+    /// What `weights` are relative to: `path` itself, or its parent where `path` is a file.
+    pub root: PathBuf,
+    /// Name of the layout that recognised it.
+    pub layout: &'static str,
+    /// Its step. With [`StepSource::Sequence`] it is the place among its siblings by time;
+    /// [`super::recognise`] gives the final number.
+    pub step: Step,
+    /// Where the step was learnt.
+    pub step_source: StepSource,
+    /// Newest modification time of its files, seconds since 1970.
+    pub timestamp_seconds: f64,
+    /// Every file that counts for "did it change", relative to `run_directory`, sorted by path.
+    pub files: Vec<FileStamp>,
+    /// The files that hold weights, relative to `root`, in the order of their shards.
+    pub weights: Vec<PathBuf>,
+    /// What the layout says about completeness.
+    pub written: Written,
+    /// Faults that can be seen from outside: shards that the index names and that are not there,
+    /// state files that do not parse.
+    pub problems: Vec<Problem>,
+}
+
+impl Candidate {
+    /// Absolute paths of the files that hold weights.
+    pub fn weight_paths(&self) -> impl Iterator<Item = PathBuf> + '_ {
+        self.weights.iter().map(|file| self.root.join(file))
+    }
+}
+
+/// A path that cannot be taken as a checkpoint.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// There is nothing, or it may not be read.
+    #[error("{path}: {source}", path = path.display())]
+    Unreadable {
+        /// The path asked for.
+        path: PathBuf,
+        /// The system's message.
+        source: std::io::Error,
+    },
+    /// It is there, and holds no weights that any layout knows.
+    #[error("{path}: no checkpoint: {detail}", path = path.display())]
+    NotACheckpoint {
+        /// The path asked for.
+        path: PathBuf,
+        /// What was looked for.
+        detail: String,
+    },
+}
+
+/// The checkpoint at one path, a directory or a file, whatever lies around it.
+pub fn candidate_at(path: &Path, _settings: &Settings) -> Result<Candidate, Error> {
+    Err(Error::NotACheckpoint { path: path.to_path_buf(), detail: "no layout knows it".to_string() })
+}
