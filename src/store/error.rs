@@ -1,0 +1,69 @@
+//! What can go wrong with the store, said so that the user knows what to do.
+
+use std::path::PathBuf;
+
+use crate::terms::ReadingKey;
+
+/// Why the store could not do what was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// Another process has the store open. Known at once, without waiting.
+    #[error("{path}: the store is held by process {pid}{reach}", path = dir.display())]
+    Held {
+        /// The store's directory.
+        dir: PathBuf,
+        /// The holder, or `unknown`.
+        pid: String,
+        /// ` (listening on ADDRESS)` where the holder said so, else empty.
+        reach: String,
+    },
+    /// A reading of that name is stored already; nothing is ever overwritten.
+    #[error("a reading of {0} is stored already; nothing was changed")]
+    Exists(ReadingKey),
+    /// A file or directory of the store could not be made, read or written.
+    #[error("{path}: cannot {action}: {message}", path = path.display())]
+    Io {
+        /// The file or directory.
+        path: PathBuf,
+        /// What was tried: `open`, `write`, ...
+        action: &'static str,
+        /// The system's message, with the remedy where it is known.
+        message: String,
+    },
+    /// Too little room is left on the file system; nothing was written.
+    #[error("{path}: only {free} bytes are free and {needed} must stay free; make room, then commits go on by themselves", path = dir.display())]
+    NearlyFull {
+        /// The store's directory.
+        dir: PathBuf,
+        /// Free bytes.
+        free: u64,
+        /// Bytes that must be free for the next write.
+        needed: u64,
+    },
+    /// The store was written by a newer program.
+    #[error("{path}: the store has schema version {found}, this program knows versions up to {known}: use a newer weighbridge", path = dir.display())]
+    Newer {
+        /// The store's directory.
+        dir: PathBuf,
+        /// Version found.
+        found: u32,
+        /// Newest version known here.
+        known: u32,
+    },
+    /// Something stored does not read back: its checksum, number or form is wrong.
+    #[error("{what}: {detail}; run `weighbridge store verify` and `store repair`")]
+    Damaged {
+        /// What it was: a reading, a finding, a file.
+        what: String,
+        /// What is wrong with it.
+        detail: String,
+    },
+    /// The database under the store failed.
+    #[error("{path}: database failed: {detail}", path = dir.display())]
+    Database {
+        /// The store's directory.
+        dir: PathBuf,
+        /// Its message, or that of the panic that was caught.
+        detail: String,
+    },
+}
