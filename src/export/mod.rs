@@ -1,1 +1,105 @@
 //! Numbers out: Prometheus and whatever else takes them.
+//!
+//! Everything here starts from one published [`Snapshot`](crate::terms::Snapshot) or from the store, and
+//! knows nothing of how the numbers were made. A scrape makes fresh samples each time: a run that was
+//! forgotten is gone from the next one. The number of series is kept within a budget (`collector`):
+//! what a run always has, the tensors that findings name, quantiles a role for all other metrics, then
+//! the chosen short list of every tensor, then heads, until the hard cap.
+//!
+//! One file an exporter and one line in [`EXPORTERS`].
+
+mod collector;
+mod families;
+mod openmetrics;
+mod prometheus;
+mod settings;
+
+pub use collector::SnapshotCollector;
+pub use openmetrics::openmetrics_text;
+pub use prometheus::prometheus_text;
+pub use settings::{Error, Settings};
+
+use self::prometheus::PrometheusText;
+use crate::export::openmetrics::OpenMetricsText;
+
+/// Prefix of every series.
+pub const PREFIX: &str = "weighbridge_";
+
+/// One way out.
+#[derive(Clone, Copy)]
+pub struct Entry {
+    /// Name, as in the configuration.
+    pub name: &'static str,
+    /// What it does, in one sentence without a full stop.
+    pub summary: &'static str,
+    /// First version that had it.
+    pub since: &'static str,
+    /// What it does its work on.
+    pub kind: Kind,
+}
+
+/// What an exporter turns into bytes.
+#[derive(Clone, Copy)]
+pub enum Kind {
+    /// Families of a scrape, answered over HTTP.
+    Scrape(&'static dyn ScrapeFormat),
+}
+
+/// A format of `/metrics`.
+pub trait ScrapeFormat: Sync {
+    /// The `Content-Type` of the answer.
+    fn content_type(&self) -> &'static str;
+
+    /// True where a client that sends this `Accept` header prefers this format to plain text.
+    fn is_wanted(&self, accept: &str) -> bool;
+
+    /// The families as text.
+    fn render(&self, families: &[::prometheus::proto::MetricFamily]) -> String;
+}
+
+/// Every way out. The last scrape format is the one for clients that ask for nothing.
+pub static EXPORTERS: &[Entry] = &[
+    Entry {
+        name: "openmetrics",
+        summary: "/metrics for clients that ask for OpenMetrics",
+        since: "0.1.0",
+        kind: Kind::Scrape(&OpenMetricsText),
+    },
+    Entry {
+        name: "prometheus",
+        summary: "/metrics in Prometheus' text format",
+        since: "0.1.0",
+        kind: Kind::Scrape(&PrometheusText),
+    },
+];
+
+/// The format for that `Accept` header.
+pub fn negotiate(accept: &str) -> &'static dyn ScrapeFormat {
+    EXPORTERS
+        .iter()
+        .map(|entry| match entry.kind {
+            Kind::Scrape(format) => format,
+        })
+        .find(|format| format.is_wanted(accept))
+        .unwrap_or(&PrometheusText)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn serves_what_the_client_asks_for() {
+        let of = |accept| negotiate(accept).content_type().split(';').next().unwrap_or_default();
+        assert_eq!(of(""), "text/plain");
+        assert_eq!(of("*/*"), "text/plain");
+        assert_eq!(of("text/html,application/xhtml+xml"), "text/plain");
+        // What Prometheus 2.42 sends.
+        assert_eq!(
+            of(
+                "application/openmetrics-text;version=1.0.0,application/openmetrics-text;version=0.0.1;q=0.75,text/plain;version=0.0.4;q=0.5,*/*;q=0.1"
+            ),
+            "application/openmetrics-text"
+        );
+    }
+}

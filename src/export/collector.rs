@@ -1,0 +1,316 @@
+//! Makes the samples of one scrape from the published snapshot.
+//!
+//! Order is priority: what comes first is inside the budget. Within one class all runs are served
+//! before the next class begins, so that a large run cannot push the findings of a small one out.
+
+use std::collections::{BTreeMap, HashSet};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use prometheus::core::{Collector, Desc};
+use prometheus::proto::MetricFamily;
+
+use super::Settings;
+use super::families::{Families, Label};
+use crate::telemetry::{Counters, Event, SeriesDropped, process_use};
+use crate::terms::{
+    Catalog, Finding, MetricName, Reading, RunPhase, RunStatus, Severity, Snapshot, Subject, TensorReading,
+};
+
+/// Quantiles over the tensors of a role, with the label's value.
+const QUANTILES: [(f64, &str); 3] = [(0.05, "0.05"), (0.5, "0.5"), (0.95, "0.95")];
+
+/// A view of the snapshot that Prometheus' encoders can read.
+pub struct SnapshotCollector<'a> {
+    snapshot: &'a Snapshot,
+    catalog: &'a Catalog,
+    own: &'a Counters,
+    settings: &'a Settings,
+    now_seconds: f64,
+}
+
+impl<'a> SnapshotCollector<'a> {
+    /// Looks at the snapshot as of now.
+    pub fn new(
+        snapshot: &'a Snapshot,
+        catalog: &'a Catalog,
+        own: &'a Counters,
+        settings: &'a Settings,
+    ) -> Self {
+        let now_seconds = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0.0, |time| time.as_secs_f64());
+        Self { snapshot, catalog, own, settings, now_seconds }
+    }
+
+    /// Looks at it as of another time, in seconds since 1970.
+    pub fn at(self, now_seconds: f64) -> Self {
+        Self { now_seconds, ..self }
+    }
+
+    fn is_over(&self, run: &RunStatus) -> bool {
+        let written = run.latest.as_ref().map(|reading| reading.checkpoint.timestamp_seconds);
+        let idle = |written: f64| self.now_seconds - written > self.settings.idle_max.as_secs_f64();
+        run.phase == RunPhase::Finished && written.is_some_and(idle)
+    }
+}
+
+impl Collector for SnapshotCollector<'_> {
+    /// None ahead of the scrape: which families there are depends on the runs.
+    fn desc(&self) -> Vec<&Desc> {
+        Vec::new()
+    }
+
+    fn collect(&self) -> Vec<MetricFamily> {
+        let runs: Vec<&RunStatus> =
+            self.snapshot.runs.iter().map(AsRef::as_ref).filter(|run| !self.is_over(run)).collect();
+        let mut out = Families::new(&self.settings.labels, self.settings.series_max);
+        self.daemon(&mut out);
+        runs.iter().for_each(|run| run_families(&mut out, run));
+        let mut weights = Weights { out: &mut out, catalog: self.catalog, settings: self.settings };
+        for class in [Weights::offenders, Weights::model, Weights::roles, Weights::tensors, Weights::heads] {
+            for run in &runs {
+                if let Some(reading) = &run.latest {
+                    class(&mut weights, run, reading);
+                }
+            }
+        }
+        let dropped = out.dropped();
+        if dropped > 0 {
+            SeriesDropped { series: dropped, series_max: self.settings.series_max as u64 }.emit(self.own);
+        }
+        self.own_counters(&mut out);
+        out.finish()
+    }
+}
+
+impl SnapshotCollector<'_> {
+    fn daemon(&self, out: &mut Families) {
+        let version = [("version", env!("CARGO_PKG_VERSION"))];
+        out.gauge("build_info", "Version of the running daemon; always 1", &version, 1.0);
+        let queue = self.snapshot.queue_checkpoints as f64;
+        out.gauge("queue_checkpoints", "Settled checkpoints that wait to be weighed", &[], queue);
+        let ready = f64::from(u8::from(self.snapshot.ready));
+        out.gauge("ready", "1 once everything found by the first scan is weighed or queued", &[], ready);
+        let trouble = f64::from(u8::from(self.snapshot.store_trouble.is_some()));
+        out.gauge("store_trouble", "1 while nothing new can be stored; /healthz says why", &[], trouble);
+    }
+
+    fn own_counters(&self, out: &mut Families) {
+        for sample in self.own.samples() {
+            let label: Vec<Label<'_>> = sample.label.into_iter().collect();
+            out.counter(sample.name, sample.help, &label, sample.value as f64);
+        }
+        let used = process_use();
+        let mut gauge = |name, help, value: Option<f64>| {
+            if let Some(value) = value {
+                out.gauge(name, help, &[], value);
+            }
+        };
+        gauge(
+            "process_resident_memory_bytes",
+            "Resident memory",
+            used.resident_bytes.map(|bytes| bytes as f64),
+        );
+        gauge("process_open_fds", "Open file descriptors", used.open_descriptors.map(|open| open as f64));
+        gauge(
+            "process_start_time_seconds",
+            "Start of the process, seconds since 1970",
+            used.start_time_seconds,
+        );
+        if let Some(seconds) = used.cpu_seconds {
+            out.counter("process_cpu_seconds_total", "User and system time of the process", &[], seconds);
+        }
+    }
+}
+
+/// What every run always has, whatever the budget.
+fn run_families(out: &mut Families, status: &RunStatus) {
+    let run = [("run", status.run.as_str())];
+    let whole = |number: u64| number as f64;
+    out.counter("checkpoints_total", "Checkpoints weighed and stored", &run, whole(status.checkpoints_total));
+    let failures = whole(status.checkpoint_failures_total);
+    out.counter("checkpoint_failures_total", "Checkpoints whose files were at fault", &run, failures);
+    out.counter("findings_opened_total", "Findings opened so far", &run, whole(status.findings_total));
+    out.gauge("run_attempt", "Which go at the run, from 0", &run, f64::from(status.attempt.0));
+    let finished = f64::from(u8::from(status.phase == RunPhase::Finished));
+    out.gauge("run_finished", "1 once the last planned step was weighed", &run, finished);
+    let pending = status.pending.len() as f64;
+    out.gauge("checkpoints_pending", "Checkpoints that may still be written", &run, pending);
+    if let Some((step, _)) = &status.last_good {
+        let help = "Newest step with no finding at or above warning";
+        out.gauge("run_last_good_step", help, &run, whole(step.0));
+    }
+    if let Some(seconds) = status.publish_delay_seconds {
+        let help = "From the latest checkpoint being complete to its gauges being published";
+        out.gauge("publish_delay_seconds", help, &run, seconds);
+    }
+    findings(out, status);
+    if let Some(reading) = &status.latest {
+        reading_families(out, status, reading);
+    }
+}
+
+fn findings(out: &mut Families, status: &RunStatus) {
+    let mut open: BTreeMap<(&str, Severity), u64> = BTreeMap::new();
+    for finding in &status.open {
+        *open.entry((&finding.detector, finding.severity)).or_default() += 1;
+    }
+    for ((detector, severity), count) in open {
+        let labels = [("run", status.run.as_str()), ("detector", detector), ("severity", severity.name())];
+        out.gauge("findings_active", "Findings that are open", &labels, count as f64);
+    }
+}
+
+fn reading_families(out: &mut Families, status: &RunStatus, reading: &Reading) {
+    let run = [("run", status.run.as_str())];
+    let mut gauge = |name, help, value: f64| out.gauge(name, help, &run, value);
+    gauge("run_step", "Step of the latest checkpoint", reading.key.step.0 as f64);
+    let written = reading.checkpoint.timestamp_seconds;
+    gauge(
+        "checkpoint_timestamp_seconds",
+        "When the latest checkpoint was written, seconds since 1970",
+        written,
+    );
+    let bytes = reading.checkpoint.bytes() as f64;
+    gauge("checkpoint_bytes", "Size of all files of the latest checkpoint", bytes);
+    let duration = status.duration_seconds;
+    gauge("checkpoint_duration_seconds", "Time to weigh, judge and store the latest checkpoint", duration);
+    let coverage = reading.coverage_ratio();
+    gauge("coverage_ratio", "Share of the latest checkpoint's elements that were weighed", coverage);
+    if let Some(steps) = reading.trainer.max_steps {
+        gauge("run_steps_planned", "Steps that the trainer plans", steps as f64);
+    }
+    let logged = [
+        ("run_loss", "Newest training loss that the trainer logged; may be NaN", reading.trainer.loss()),
+        (
+            "run_learning_rate",
+            "Newest learning rate that the trainer logged",
+            reading.trainer.learning_rate(),
+        ),
+        ("run_grad_norm", "Newest gradient norm that the trainer logged", reading.trainer.grad_norm()),
+    ];
+    for (name, help, value) in logged {
+        if let Some(value) = value {
+            gauge(name, help, value);
+        }
+    }
+}
+
+/// Series of weights: everything that counts against the budget.
+struct Weights<'a> {
+    out: &'a mut Families,
+    catalog: &'a Catalog,
+    settings: &'a Settings,
+}
+
+impl Weights<'_> {
+    /// Tensors that open findings name: by name, whatever else is dropped.
+    fn offenders(&mut self, run: &RunStatus, reading: &Reading) {
+        let named = offenders(&run.open);
+        for tensor in reading.tensors.iter().filter(|tensor| named.contains(&*tensor.facts.name)) {
+            self.tensor(run, tensor);
+        }
+    }
+
+    /// All other tensors, with the short list.
+    fn tensors(&mut self, run: &RunStatus, reading: &Reading) {
+        let named = offenders(&run.open);
+        for tensor in reading.tensors.iter().filter(|tensor| !named.contains(&*tensor.facts.name)) {
+            self.tensor(run, tensor);
+        }
+    }
+
+    fn tensor(&mut self, run: &RunStatus, tensor: &TensorReading) {
+        let layer = tensor.facts.meaning.layer.map(|layer| layer.to_string()).unwrap_or_default();
+        let role = tensor.facts.meaning.role.name();
+        let labels =
+            [("run", run.run.as_str()), ("tensor", &*tensor.facts.name), ("role", role), ("layer", &layer)];
+        for metric in &self.settings.tensor_metrics {
+            if let Some(&value) = tensor.samples.get(metric.as_str()) {
+                let help = self.help(metric, "each tensor");
+                self.out.budgeted(&format!("tensor_{metric}"), &help, &labels, value);
+            }
+        }
+    }
+
+    /// Metrics of layers and of the whole model: few, and all of them.
+    fn model(&mut self, run: &RunStatus, reading: &Reading) {
+        for subject in &reading.subjects {
+            let layer;
+            let (prefix, about, labels) = match &subject.subject {
+                Subject::Model => ("model", "the whole model", vec![("run", run.run.as_str())]),
+                Subject::Layer(number) => {
+                    layer = number.to_string();
+                    ("layer", "each layer", vec![("run", run.run.as_str()), ("layer", layer.as_str())])
+                }
+                Subject::Head { .. } | Subject::Tensor(_) => continue,
+            };
+            for (metric, &value) in &subject.samples {
+                let help = self.help(metric, about);
+                self.out.budgeted(&format!("{prefix}_{metric}"), &help, &labels, value);
+            }
+        }
+    }
+
+    /// Quantiles over the tensors of a role, of every metric that is not on the short list.
+    fn roles(&mut self, run: &RunStatus, reading: &Reading) {
+        let mut values: BTreeMap<(&str, MetricName), Vec<f64>> = BTreeMap::new();
+        let mut tensors: BTreeMap<&str, u64> = BTreeMap::new();
+        for tensor in &reading.tensors {
+            let role = tensor.facts.meaning.role.name();
+            *tensors.entry(role).or_default() += 1;
+            for (&metric, &value) in &tensor.samples {
+                if !self.settings.tensor_metrics.iter().any(|listed| listed == metric) {
+                    values.entry((role, metric)).or_default().push(value);
+                }
+            }
+        }
+        for (role, count) in tensors {
+            let labels = [("run", run.run.as_str()), ("role", role)];
+            self.out.budgeted(
+                "role_tensors",
+                "Tensors of the role in the latest checkpoint",
+                &labels,
+                count as f64,
+            );
+        }
+        for ((role, metric), mut values) in values {
+            values.sort_by(f64::total_cmp);
+            let name = format!("role_{metric}");
+            let help = self.help(metric, "the tensors of a role, as quantiles");
+            for (quantile, word) in QUANTILES {
+                let labels = [("run", run.run.as_str()), ("role", role), ("q", word)];
+                self.out.budgeted(&name, &help, &labels, quantile_of(&values, quantile));
+            }
+        }
+    }
+
+    fn heads(&mut self, run: &RunStatus, reading: &Reading) {
+        for subject in &reading.subjects {
+            let Subject::Head { layer, head } = subject.subject else { continue };
+            let (layer, head) = (layer.to_string(), head.to_string());
+            let labels = [("run", run.run.as_str()), ("layer", layer.as_str()), ("head", head.as_str())];
+            for metric in &self.settings.head_metrics {
+                if let Some(&value) = subject.samples.get(metric.as_str()) {
+                    let help = self.help(metric, "each attention head");
+                    self.out.budgeted(&format!("head_{metric}"), &help, &labels, value);
+                }
+            }
+        }
+    }
+
+    fn help(&self, metric: &str, about: &str) -> String {
+        let what = self.catalog.get(metric).map_or(metric, |def| def.help);
+        format!("{what}: {about}, of the latest checkpoint")
+    }
+}
+
+fn offenders(open: &[std::sync::Arc<Finding>]) -> HashSet<&str> {
+    open.iter().flat_map(|finding| finding.tensors.iter().map(String::as_str)).collect()
+}
+
+/// Linear interpolation between the two nearest values, as numpy does by default. `sorted` is not empty.
+fn quantile_of(sorted: &[f64], quantile: f64) -> f64 {
+    let place = quantile * (sorted.len() - 1) as f64;
+    let below = sorted[place.floor() as usize];
+    let above = sorted[place.ceil() as usize];
+    below + (above - below) * place.fract()
+}
