@@ -1,1 +1,20 @@
-//! Figures and views of readings and histories: terminal, HTML, JSON.
+//! What people and scripts see of readings and histories: JSON, terminal text, figures, one-file HTML.
+//!
+//! A picture is defined once, in [`figures`], as typed data: panels, axes, marks and numbers. The page
+//! draws it from the API's JSON, the HTML report carries the same JSON and the same drawing code, and
+//! tests read it directly; so a picture can never show another number than the table beside it.
+//!
+//! Nothing here knows the daemon, the store or HTTP: everything is made from a [`crate::terms::Reading`],
+//! from columns of values that the caller looked up, and, where a picture needs the weights themselves,
+//! from a [`Weights`] that the caller opened while the files exist.
+
+pub mod figures;
+mod json;
+mod number;
+mod terminal;
+mod weights;
+
+pub use json::{finding_json, inspect_json, problem_json};
+pub use number::{bytes, count, significant};
+pub use terminal::{Terminal, inspect_text};
+pub use weights::Weights;

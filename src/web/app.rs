@@ -1,0 +1,60 @@
+//! What the server needs to know, and the server itself.
+
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+
+use crate::report::Weights;
+use crate::terms::{Catalog, Reading, Snapshot};
+
+/// Opens the weights that a reading was made from, while their files still exist.
+pub type OpenWeights = Arc<dyn Fn(&Reading) -> Option<Weights> + Send + Sync>;
+
+/// What may be set about the HTTP side.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Settings {
+    /// Host names that requests may ask for beside loopback names and bare addresses, such as the name
+    /// under which a reverse proxy forwards. `*` allows every name.
+    pub hosts: Vec<String>,
+    /// Longest time that one request may take.
+    pub request_timeout: Duration,
+}
+
+impl Default for Settings {
+    /// 30 seconds: the dearest picture, a singular value decomposition of a large matrix, stays below.
+    fn default() -> Self {
+        Self { hosts: Vec::new(), request_timeout: Duration::from_secs(30) }
+    }
+}
+
+/// Everything that the routes read.
+#[derive(Clone)]
+pub struct App {
+    /// The published state.
+    pub snapshots: watch::Receiver<Arc<Snapshot>>,
+    /// All metrics.
+    pub catalog: Arc<Catalog>,
+    /// Opens weights for the pictures that need them; see [`App::no_weights`].
+    pub weights: OpenWeights,
+    /// Host names, limits.
+    pub settings: Settings,
+}
+
+impl App {
+    /// For where no weights can be opened: those pictures say so.
+    pub fn no_weights() -> OpenWeights {
+        Arc::new(|_| None)
+    }
+}
+
+/// Serves until `shutdown` is done, then finishes the requests that are under way.
+pub async fn serve(
+    listener: TcpListener,
+    app: App,
+    shutdown: impl Future<Output = ()> + Send + 'static,
+) -> io::Result<()> {
+    axum::serve(listener, super::routes::router(app)).with_graceful_shutdown(shutdown).await
+}
