@@ -8,6 +8,7 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 
 use crate::report::Weights;
+use crate::store::Store;
 use crate::terms::{Catalog, Reading, Snapshot};
 
 /// Opens the weights that a reading was made from, while their files still exist.
@@ -35,6 +36,8 @@ impl Default for Settings {
 pub struct App {
     /// The published state.
     pub snapshots: watch::Receiver<Arc<Snapshot>>,
+    /// The past.
+    pub store: Store,
     /// All metrics.
     pub catalog: Arc<Catalog>,
     /// Opens weights for the pictures that need them; see [`App::no_weights`].
