@@ -1,0 +1,159 @@
+//! What the formats find, gathered over all files of a checkpoint and made into one [`BlockSource`].
+
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::path::Path;
+use std::sync::Arc;
+
+use super::input::Input;
+use super::limits::{NAME_BYTES_MAX, PROBLEMS_MAX, RANK_MAX, TENSOR_BYTES_MAX, TENSORS_MAX};
+use super::place::Place;
+use crate::terms::{BlockSource, Dtype, Problem, ProblemKind, SkippedTensor, SourceError, TensorInfo};
+
+/// Gathers tensors, skipped tensors and problems.
+#[derive(Default)]
+pub struct Found {
+    tensors: Vec<TensorInfo>,
+    places: Vec<Place>,
+    by_name: HashMap<Arc<str>, usize>,
+    /// Listed, not weighed.
+    pub skipped: Vec<SkippedTensor>,
+    /// Names that share one storage.
+    pub tied: Vec<(String, String)>,
+    /// Training step that a file names.
+    pub step: Option<u64>,
+    problems: Vec<Problem>,
+    problems_untold: usize,
+    refused_tensors: usize,
+}
+
+impl Found {
+    /// Adds a tensor whose place was checked to lie inside its file. A second one of the same name, a
+    /// bad name and one too many are told as problems and listed as skipped.
+    pub fn add(&mut self, file: &Input, name: &str, dtype: Dtype, shape: Vec<u64>, place: Place) {
+        let elements = elements(&shape).unwrap_or(0);
+        if let Err(problem) = check_name(file, name) {
+            self.refuse(name, elements, problem);
+            return;
+        }
+        if self.tensors.len() >= TENSORS_MAX {
+            self.refused_tensors += 1;
+            if self.refused_tensors == 1 {
+                self.problem(file.problem(
+                    ProblemKind::Hostile,
+                    format!("holds more than {TENSORS_MAX} tensors, the most that are weighed"),
+                    "check what wrote this file",
+                ));
+            }
+            return;
+        }
+        let name: Arc<str> = name.into();
+        match self.by_name.entry(Arc::clone(&name)) {
+            Entry::Occupied(_) => {
+                let detail = "the name is there twice; the first one was taken";
+                let problem = file.problem(ProblemKind::Malformed, detail, "save the checkpoint again");
+                self.refuse(&name, elements, problem);
+            }
+            Entry::Vacant(slot) => {
+                slot.insert(self.tensors.len());
+                self.tensors.push(TensorInfo { name, dtype, shape, file: file.path().to_owned() });
+                self.places.push(place);
+            }
+        }
+    }
+
+    /// Lists a tensor that cannot or should not be weighed.
+    pub fn skip(&mut self, name: &str, elements: u64, reason: impl Into<String>) {
+        if self.skipped.len() < TENSORS_MAX {
+            let name = tame(name);
+            self.skipped.push(SkippedTensor { name, elements, reason: reason.into() });
+        }
+    }
+
+    /// Lists a tensor as skipped because of a problem, which is told too.
+    pub fn refuse(&mut self, name: &str, elements: u64, mut problem: Problem) {
+        self.skip(name, elements, problem.detail.clone());
+        problem.tensor = Some(tame(name));
+        self.problem(problem);
+    }
+
+    /// Tells a problem.
+    pub fn problem(&mut self, problem: Problem) {
+        if self.problems.len() < PROBLEMS_MAX {
+            self.problems.push(problem);
+        } else {
+            self.problems_untold += 1;
+        }
+    }
+
+    /// True when a tensor of that name was added.
+    pub fn contains(&self, name: &str) -> bool {
+        self.by_name.contains_key(name)
+    }
+
+    /// The source and the problems.
+    pub fn finish(mut self, first: &Path) -> (Arc<dyn BlockSource>, Vec<Problem>, Vec<SkippedTensor>) {
+        if self.problems_untold > 0 {
+            let detail = format!("{} more problems are not told one by one", self.problems_untold);
+            let remedy = "save the checkpoint again";
+            self.problems.push(super::input::problem(first, ProblemKind::Malformed, detail, remedy));
+        }
+        let source = Placed { tensors: self.tensors, places: self.places };
+        (Arc::new(source), self.problems, self.skipped)
+    }
+}
+
+/// Tensors and where each one lies.
+struct Placed {
+    tensors: Vec<TensorInfo>,
+    places: Vec<Place>,
+}
+
+impl BlockSource for Placed {
+    fn tensors(&self) -> &[TensorInfo] {
+        &self.tensors
+    }
+
+    fn read(&self, tensor: usize, offset: u64, buffer: &mut [u8]) -> Result<(), SourceError> {
+        self.places[tensor].read(offset, buffer)
+    }
+}
+
+/// Product of the dimensions; none where it overflows or passes what one tensor may have.
+pub fn elements(shape: &[u64]) -> Option<u64> {
+    if shape.len() > RANK_MAX {
+        return None;
+    }
+    // A zero makes the product zero, but must not hide an overflow of the other dimensions.
+    let product =
+        shape.iter().filter(|&&size| size > 0).try_fold(1_u64, |product, &size| product.checked_mul(size))?;
+    (product <= TENSOR_BYTES_MAX).then(|| if shape.contains(&0) { 0 } else { product })
+}
+
+/// Names go into labels, store keys and pages: those escape quotes and angle brackets, but a control
+/// character or a text-direction mark has no honest use in a name.
+fn check_name(file: &Input, name: &str) -> Result<(), Problem> {
+    let detail = if name.len() > NAME_BYTES_MAX {
+        format!("the name has {} bytes, the most is {NAME_BYTES_MAX}", name.len())
+    } else if name.chars().any(is_wild) {
+        "the name holds control characters".to_owned()
+    } else {
+        return Ok(());
+    };
+    Err(file.problem(ProblemKind::Hostile, detail, "rename the tensor"))
+}
+
+fn is_wild(character: char) -> bool {
+    let direction_marks = matches!(character, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    character.is_control() || direction_marks || matches!(character, '\u{2028}' | '\u{2029}')
+}
+
+/// The name as it can be shown: cut and without control characters.
+pub fn tame(name: &str) -> String {
+    let shown = name.chars().take(NAME_BYTES_MAX / 4);
+    let mut tamed: String = shown.map(|c| if is_wild(c) { '\u{fffd}' } else { c }).collect();
+    if name.chars().nth(NAME_BYTES_MAX / 4).is_some() {
+        tamed.push('…');
+    }
+    tamed
+}

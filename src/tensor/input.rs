@@ -1,0 +1,189 @@
+//! One file of a checkpoint: opened without blocking, checked to be a plain file inside the root, read
+//! by position. Files are never mapped: a file cut short while mapped kills the process.
+
+use std::fs::{self, File, OpenOptions};
+use std::io;
+use std::os::unix::fs::{FileExt, FileTypeExt, MetadataExt, OpenOptionsExt};
+use std::path::{Component, Path, PathBuf};
+use std::sync::Arc;
+
+use rustix::fs::OFlags;
+
+use super::Settings;
+use crate::terms::{Problem, ProblemKind, SourceError};
+
+/// A plain file that was opened once and can be read at any position.
+#[derive(Debug)]
+pub struct Input {
+    path: PathBuf,
+    absolute: PathBuf,
+    len: u64,
+    identity: (u64, u64),
+    /// None where too many files are open already: opened for each read.
+    file: Option<File>,
+}
+
+impl Input {
+    /// Opens `relative` below `root`. Refuses what is not a plain file and what lies outside the root
+    /// without ever waiting for it. `keep` tells whether the descriptor stays open.
+    pub fn open(root: &Path, relative: &Path, keep: bool, settings: &Settings) -> Result<Arc<Self>, Problem> {
+        let refuse = |kind, detail: String, remedy: &str| problem(relative, kind, detail, remedy);
+        if relative.components().any(|part| !matches!(part, Component::Normal(_) | Component::CurDir)) {
+            return Err(refuse(
+                ProblemKind::Hostile,
+                "path leads out of the checkpoint".into(),
+                "name files below the checkpoint's directory only",
+            ));
+        }
+        let told = root.join(relative);
+        let absolute = fs::canonicalize(&told).map_err(|error| cannot_open(relative, &error))?;
+        let home = fs::canonicalize(root).map_err(|error| cannot_open(relative, &error))?;
+        if !absolute.starts_with(&home) && !settings.follow_symlinks_out {
+            return Err(refuse(
+                ProblemKind::Hostile,
+                format!("symbolic link leads out of the checkpoint, to {}", absolute.display()),
+                "copy the file into the checkpoint, or allow links that lead out (follow_symlinks_out)",
+            ));
+        }
+        let metadata = fs::symlink_metadata(&absolute).map_err(|error| cannot_open(relative, &error))?;
+        if let Some(kind) = special(&metadata) {
+            return Err(refuse(
+                ProblemKind::Hostile,
+                format!("is a {kind}, not a plain file; it was not opened"),
+                "remove it from the checkpoint's directory",
+            ));
+        }
+        let file = open_plain(&absolute).map_err(|error| cannot_open(relative, &error))?;
+        let metadata = file.metadata().map_err(|error| cannot_open(relative, &error))?;
+        if !metadata.is_file() {
+            let detail = "was replaced by something that is not a plain file".to_owned();
+            return Err(refuse(ProblemKind::Hostile, detail, "remove it from the checkpoint's directory"));
+        }
+        Ok(Arc::new(Self {
+            path: relative.to_owned(),
+            absolute,
+            len: metadata.len(),
+            identity: (metadata.dev(), metadata.ino()),
+            file: keep.then_some(file),
+        }))
+    }
+
+    /// Path relative to the checkpoint's root, as it was told.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Bytes of the file when it was opened.
+    pub fn bytes(&self) -> u64 {
+        self.len
+    }
+
+    /// Fills `buffer` from byte `offset` of the file on.
+    pub fn read_at(&self, offset: u64, buffer: &mut [u8]) -> Result<(), SourceError> {
+        let read = match &self.file {
+            Some(file) => file.read_exact_at(buffer, offset),
+            None => self.reopen().and_then(|file| file.read_exact_at(buffer, offset)),
+        };
+        read.map_err(|error| match error.kind() {
+            io::ErrorKind::UnexpectedEof | io::ErrorKind::NotFound => {
+                SourceError::Gone { path: self.path.clone(), offset }
+            }
+            _ => SourceError::Io { path: self.path.clone(), offset, message: error.to_string() },
+        })
+    }
+
+    /// The bytes from `offset` on, at most `len`; fewer where the file ends. For headers only: the
+    /// caller has checked `len` against a limit.
+    pub fn read_vec(&self, offset: u64, len: u64) -> Result<Vec<u8>, Problem> {
+        let len = len.min(self.len.saturating_sub(offset));
+        let mut bytes = vec![0; len as usize];
+        self.read_at(offset, &mut bytes).map_err(|error| {
+            let kind = match error {
+                SourceError::Gone { .. } => ProblemKind::Rotated,
+                SourceError::Io { .. } | SourceError::Stopped => ProblemKind::Unreadable,
+            };
+            let mut problem =
+                self.problem(kind, format!("cannot read: {error}"), "weigh the checkpoint again");
+            problem.offset = Some(offset);
+            problem
+        })?;
+        Ok(bytes)
+    }
+
+    /// A problem of this file.
+    pub fn problem(
+        &self,
+        kind: ProblemKind,
+        detail: impl Into<String>,
+        remedy: impl Into<String>,
+    ) -> Problem {
+        problem(&self.path, kind, detail, remedy)
+    }
+
+    fn reopen(&self) -> io::Result<File> {
+        let file = open_plain(&self.absolute)?;
+        let metadata = file.metadata()?;
+        if (metadata.dev(), metadata.ino()) != self.identity || !metadata.is_file() {
+            return Err(io::ErrorKind::NotFound.into());
+        }
+        Ok(file)
+    }
+}
+
+/// Opens for reading and never waits: O_NONBLOCK keeps a FIFO that slipped in from blocking.
+fn open_plain(path: &Path) -> io::Result<File> {
+    let flags = (OFlags::NONBLOCK | OFlags::NOFOLLOW | OFlags::NOCTTY | OFlags::CLOEXEC).bits();
+    OpenOptions::new().read(true).custom_flags(flags as i32).open(path)
+}
+
+fn special(metadata: &fs::Metadata) -> Option<&'static str> {
+    let kind = metadata.file_type();
+    match () {
+        () if kind.is_file() => None,
+        () if kind.is_dir() => Some("directory"),
+        () if kind.is_fifo() => Some("named pipe"),
+        () if kind.is_socket() => Some("socket"),
+        () if kind.is_char_device() || kind.is_block_device() => Some("device"),
+        () => Some("special file"),
+    }
+}
+
+fn cannot_open(path: &Path, error: &io::Error) -> Problem {
+    match error.kind() {
+        io::ErrorKind::NotFound => problem(
+            path,
+            ProblemKind::Missing,
+            "file is not there",
+            "restore it or save the checkpoint again",
+        ),
+        io::ErrorKind::PermissionDenied => problem(
+            path,
+            ProblemKind::Unreadable,
+            format!("cannot open: {error}"),
+            "let the user that runs weighbridge read it",
+        ),
+        _ => problem(
+            path,
+            ProblemKind::Unreadable,
+            format!("cannot open: {error}"),
+            "check the disk and the path, then weigh the checkpoint again",
+        ),
+    }
+}
+
+/// A problem of a file that has no tensor and no offset yet.
+pub fn problem(
+    path: &Path,
+    kind: ProblemKind,
+    detail: impl Into<String>,
+    remedy: impl Into<String>,
+) -> Problem {
+    Problem {
+        kind,
+        path: path.to_owned(),
+        tensor: None,
+        offset: None,
+        detail: detail.into(),
+        remedy: remedy.into(),
+    }
+}
