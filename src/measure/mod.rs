@@ -1,3 +1,54 @@
 //! Numbers from tensors: metrics by family, kernels as free functions on slices, the plan.
+//!
+//! Everything that is said about a checkpoint rests on the numbers made here, so each has one definition
+//! (its [`MetricDef`], beside the code that computes it) and either a value or a [`Reason`]. Tier 1 is
+//! one streaming pass over every tensor ([`weigh`]): what is in it, moments, the shape of the
+//! distribution, rows and columns, the change since the previous checkpoint, and a sketch that outlives
+//! the file. Tiers 2 and 3 look at whole matrices: spectra, heads, positions, structure.
+//!
+//! A tensor's distribution travels as `cells`: its values in sorted order, in as few numbers as the
+//! metrics need. Small tensors are sorted; 16-bit dtypes are counted, one cell a value; f32 is counted by
+//! its top bits, and only the cells that can still move a metric are looked at again.
+//!
+//! This room knows tensors as bytes with a dtype and a shape. Files, store and clock are not its matter,
+//! and nothing that lies in a tensor makes it panic.
+//!
+//! [`Reason`]: crate::terms::Reason
 
+mod cells;
+mod change;
+mod decode;
+mod elements;
+mod inventory;
+mod job;
 pub mod kernels;
+mod ks;
+mod lmoments;
+mod matrices;
+mod moments;
+mod normal;
+mod plan;
+mod registry;
+mod rows;
+mod shape;
+mod sheet;
+mod sketch;
+mod small;
+mod tails;
+mod weigh;
+
+pub use plan::{Plan, Previous, Progress, QUANTILES, SKETCH_LEN};
+pub use weigh::{Weighed, weigh};
+
+use crate::terms::{Catalog, MetricDef};
+
+/// One line a family; the entries stand in the family's own file.
+const FAMILIES: &[&[MetricDef]] = &[inventory::DEFS, elements::DEFS, shape::DEFS, rows::DEFS, change::DEFS];
+
+/// Every metric, in the order in which they are shown.
+pub static METRICS: &[&MetricDef] = &registry::flatten::<{ registry::count(FAMILIES) }>(FAMILIES);
+
+/// The metrics, to be looked up by name.
+pub fn catalog() -> Catalog {
+    Catalog::new(METRICS.iter().copied())
+}
