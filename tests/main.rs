@@ -7,3 +7,5 @@ mod util;
 mod hostile;
 /// The text of a scrape and its budget.
 mod scrape_golden;
+/// Arrows, sizes, registries, words.
+mod tidy;
