@@ -6,7 +6,16 @@ pub fn significant(value: f64) -> f64 {
     if value == 0.0 || !value.is_finite() {
         return value;
     }
-    format!("{value:.5e}").parse().unwrap_or(value)
+    let power = 5 - value.abs().log10().floor() as i32;
+    if power.abs() > 300 {
+        return value;
+    }
+    // Powers of ten up to 22 are exact, so most results print as short as they look.
+    if power >= 0 {
+        (value * 10f64.powi(power)).round() / 10f64.powi(power)
+    } else {
+        (value / 10f64.powi(-power)).round() * 10f64.powi(-power)
+    }
 }
 
 /// A count with thin groups: `163 037 184`.
