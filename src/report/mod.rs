@@ -9,12 +9,16 @@
 //! from a [`Weights`] that the caller opened while the files exist.
 
 pub mod figures;
+mod history;
+mod html;
 mod json;
 mod number;
 mod terminal;
 mod weights;
 
+pub use history::{HistoryFormat, history, history_json};
+pub use html::inspect_html;
 pub use json::{finding_json, inspect_json, problem_json};
 pub use number::{bytes, count, significant};
-pub use terminal::{Terminal, inspect_text};
+pub use terminal::{Terminal, finding_line, finding_line_in, findings_jsonl, findings_text, inspect_text};
 pub use weights::Weights;

@@ -7,8 +7,10 @@ use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
+use crate::export;
 use crate::report::Weights;
 use crate::store::Store;
+use crate::telemetry::Counters;
 use crate::terms::{Catalog, Reading, Snapshot};
 
 /// Opens the weights that a reading was made from, while their files still exist.
@@ -40,6 +42,10 @@ pub struct App {
     pub store: Store,
     /// All metrics.
     pub catalog: Arc<Catalog>,
+    /// Our own counters.
+    pub counters: Arc<Counters>,
+    /// What is exported to Prometheus.
+    pub export: export::Settings,
     /// Opens weights for the pictures that need them; see [`App::no_weights`].
     pub weights: OpenWeights,
     /// Host names, limits.

@@ -1,7 +1,9 @@
 //! Tables, bars and small histograms for terminals.
 
+mod findings;
 mod inspect;
 mod paint;
 
+pub use findings::{finding_line, finding_line_in, findings_jsonl, findings_text};
 pub use inspect::inspect_text;
 pub use paint::Terminal;

@@ -10,20 +10,20 @@ pub struct Terminal {
     /// Width in characters.
     pub columns: usize,
     /// True where colours may be used.
-    pub colour: bool,
+    pub colours: bool,
 }
 
 impl Default for Terminal {
     /// A pipe: no colour, wide enough that nothing is cut.
     fn default() -> Self {
-        Self { columns: 120, colour: false }
+        Self { columns: 120, colours: false }
     }
 }
 
 impl Terminal {
     /// `text` in `style`, or as it is where colours are off.
     pub fn paint(&self, style: Style, text: &str) -> String {
-        if self.colour { format!("{style}{text}{style:#}") } else { text.to_owned() }
+        if self.colours { format!("{style}{text}{style:#}") } else { text.to_owned() }
     }
 
     /// A headline.
@@ -125,6 +125,6 @@ mod tests {
     #[test]
     fn no_colour_means_none() {
         assert_eq!(Terminal::default().heading("x"), "x");
-        assert!(Terminal { columns: 80, colour: true }.heading("x").contains('\u{1b}'));
+        assert!(Terminal { columns: 80, colours: true }.heading("x").contains('\u{1b}'));
     }
 }

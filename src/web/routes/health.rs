@@ -1,9 +1,11 @@
-//! Is the program alive, and has it seen everything that was there when it started.
+//! Is the program alive, has it seen everything that was there when it started, and the scrape.
 
 use axum::extract::State;
-use axum::http::StatusCode;
+use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::IntoResponse;
+use prometheus::core::Collector;
 
+use crate::export::{self, SnapshotCollector};
 use crate::web::app::App;
 
 /// Alive: the server answers.
@@ -21,4 +23,14 @@ pub async fn readyz(State(app): State<App>) -> impl IntoResponse {
         (None, false) => (StatusCode::SERVICE_UNAVAILABLE, "the first scan is not done\n".to_owned()),
         (None, true) => (StatusCode::OK, "ready\n".to_owned()),
     }
+}
+
+/// The scrape: fresh samples of the published state, in the form that the scraper asks for.
+pub async fn metrics(State(app): State<App>, headers: HeaderMap) -> impl IntoResponse {
+    let snapshot = app.snapshots.borrow().clone();
+    app.counters.scrapes.increment();
+    let wanted = headers.get(header::ACCEPT).and_then(|accept| accept.to_str().ok()).unwrap_or("");
+    let format = export::negotiate(wanted);
+    let families = SnapshotCollector::new(&snapshot, &app.catalog, &app.counters, &app.export).collect();
+    ([(header::CONTENT_TYPE, format.content_type())], format.render(&families))
 }
