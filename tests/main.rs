@@ -9,3 +9,6 @@ mod hostile;
 mod scrape_golden;
 /// Arrows, sizes, registries, words.
 mod tidy;
+
+/// What is kept, and what comes back of it after crashes, damage and upgrades.
+mod store;

@@ -1,6 +1,7 @@
 //! What can go wrong with the store, said so that the user knows what to do.
 
-use std::path::PathBuf;
+use std::io;
+use std::path::{Path, PathBuf};
 
 use crate::terms::ReadingKey;
 
@@ -66,4 +67,22 @@ pub enum Error {
         /// Its message, or that of the panic that was caught.
         detail: String,
     },
+}
+
+impl Error {
+    pub(super) fn io(path: &Path, action: &'static str, error: &io::Error) -> Self {
+        let remedy = match error.kind() {
+            io::ErrorKind::PermissionDenied => ": give this user write access, or name another store",
+            io::ErrorKind::ReadOnlyFilesystem => {
+                ": the file system is mounted read-only; remount it, or copy the store elsewhere"
+            }
+            io::ErrorKind::StorageFull => ": make room on the file system",
+            _ => "",
+        };
+        Self::Io { path: path.to_owned(), action, message: format!("{error}{remedy}") }
+    }
+
+    pub(super) fn damaged(what: impl Into<String>, detail: impl ToString) -> Self {
+        Self::Damaged { what: what.into(), detail: detail.to_string() }
+    }
 }

@@ -3,10 +3,19 @@
 //! A checkpoint lives for hours, its reading for the life of the run. One commit takes a reading, the
 //! findings it changed and the judge's state in one piece: after a crash all of it is there or none.
 
+mod book;
+mod changes;
+mod codec;
+mod database;
+mod draft;
 mod error;
 mod handle;
+mod keys;
+mod lock;
+mod read;
 mod report;
 mod settings;
+mod tape;
 
 pub use error::Error;
 pub use handle::Store;

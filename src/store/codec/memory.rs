@@ -1,0 +1,83 @@
+//! Sketches and quantiles of all tensors of one reading: one value each, because they are large, are
+//! written together and read together.
+
+use super::planes::{read_f32s, write_f32s};
+use super::{Malformed, Reader, Writer};
+use crate::terms::Sketch;
+
+const FORM: u8 = 1;
+
+/// Writes one sketch a tensor, by place in the roster.
+pub fn write_sketches<'a>(sketches: impl ExactSizeIterator<Item = Option<&'a Sketch>>) -> Vec<u8> {
+    let mut writer = Writer::default();
+    writer.u8(FORM);
+    writer.varint(sketches.len() as u64);
+    for sketch in sketches {
+        writer.optional(sketch, |writer, sketch| {
+            writer.varint(u64::from(sketch.version));
+            writer.u8(u8::from(sketch.exact));
+            write_f32s(writer, &sketch.values);
+        });
+    }
+    writer.0
+}
+
+/// Reads one sketch a tensor, by place in the roster.
+pub fn read_sketches(bytes: &[u8]) -> Result<Vec<Option<Sketch>>, Malformed> {
+    let mut reader = Reader(bytes);
+    reader.form(FORM)?;
+    let sketches = reader.list(|reader| {
+        reader.optional(|reader| {
+            Ok(Sketch { version: reader.u32()?, exact: reader.flag()?, values: read_f32s(reader)? })
+        })
+    })?;
+    reader.end()?;
+    Ok(sketches)
+}
+
+/// Writes one list of quantiles a tensor, by place in the roster.
+pub fn write_quantiles<'a>(quantiles: impl ExactSizeIterator<Item = &'a [f32]>) -> Vec<u8> {
+    let mut writer = Writer::default();
+    writer.u8(FORM);
+    writer.varint(quantiles.len() as u64);
+    quantiles.for_each(|values| write_f32s(&mut writer, values));
+    writer.0
+}
+
+/// Reads one list of quantiles a tensor, by place in the roster.
+pub fn read_quantiles(bytes: &[u8]) -> Result<Vec<Vec<f32>>, Malformed> {
+    let mut reader = Reader(bytes);
+    reader.form(FORM)?;
+    let quantiles = reader.list(read_f32s)?;
+    reader.end()?;
+    Ok(quantiles)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn sketches_come_back(bits: Vec<Option<Vec<u32>>>, version: u32) {
+            let sketches: Vec<Option<Sketch>> = bits
+                .into_iter()
+                .map(|bits| bits.map(|bits| Sketch {
+                    version,
+                    exact: bits.len() % 2 == 0,
+                    values: bits.into_iter().map(f32::from_bits).collect(),
+                }))
+                .collect();
+            let read = read_sketches(&write_sketches(sketches.iter().map(Option::as_ref))).unwrap();
+            // Debug text rather than `==`: NaN is a value like any other here.
+            prop_assert_eq!(format!("{read:?}"), format!("{sketches:?}"));
+        }
+
+        #[test]
+        fn arbitrary_bytes_never_panic(bytes: Vec<u8>) {
+            let _ = read_sketches(&bytes);
+            let _ = read_quantiles(&bytes);
+        }
+    }
+}

@@ -1,0 +1,229 @@
+//! Puts readings, series and histories together again.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use super::codec::{self, Absences, Column, Head, LogRange, Malformed, Reader, Roster};
+use super::database::Database;
+use super::keys::{self, Place};
+use super::{Error, tape};
+use crate::terms::{
+    Finding, LogPoint, Reading, ReadingKey, Reason, Samples, Sketch, Sketches, SubjectReading, TensorFacts,
+    TensorReading, TrainerState,
+};
+
+/// Rosters kept decoded. A run has one, or a few where its tensors change.
+const ROSTERS_MAX: usize = 64;
+
+/// Which parts of a reading are wanted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Parts {
+    /// Everything that was committed.
+    All,
+    /// All but sketches and quantiles.
+    Small,
+}
+
+/// Reads from the database.
+#[derive(Debug, Default)]
+pub struct Shelf {
+    rosters: Mutex<HashMap<(u32, u64), Arc<Roster>>>,
+}
+
+fn missing(what: impl Into<String>) -> Error {
+    Error::damaged(what, "is not in the database")
+}
+
+impl Shelf {
+    /// The roster of that hash.
+    pub fn roster(&self, database: &Database, run: u32, hash: u64) -> Result<Arc<Roster>, Error> {
+        let mut rosters = self.rosters.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(roster) = rosters.get(&(run, hash)) {
+            return Ok(roster.clone());
+        }
+        let what = || format!("list of tensors {hash:016x} of run number {run}");
+        let bytes = database.get(&keys::shared(keys::ROSTER, run, hash))?.ok_or_else(|| missing(what()))?;
+        let roster = codec::read_roster(&bytes).map_err(|error| Error::damaged(what(), error))?;
+        if rosters.len() >= ROSTERS_MAX {
+            rosters.clear();
+        }
+        let roster = Arc::new(roster);
+        rosters.insert((run, hash), roster.clone());
+        Ok(roster)
+    }
+
+    /// The head of a reading.
+    pub fn head(&self, database: &Database, key: &ReadingKey, place: Place) -> Result<Head, Error> {
+        let bytes = database.get(&keys::of_reading(keys::HEAD, place))?;
+        let bytes = bytes.ok_or_else(|| missing(key.to_string()))?;
+        codec::read_head(&bytes).map_err(|error| Error::damaged(key.to_string(), error))
+    }
+
+    /// A stretch of trainer log.
+    pub fn log(&self, database: &Database, run: u32, range: LogRange) -> Result<Vec<LogPoint>, Error> {
+        if range.from == range.to {
+            return Ok(Vec::new());
+        }
+        cut(&tape::lines(run, range.tape, database)?, range)
+    }
+
+    /// One metric of a reading.
+    fn column(&self, parts: &Wanted<'_>, name: &str, subjects: usize) -> Result<Column, Error> {
+        let what = || format!("{}: metric {name}", parts.key);
+        let metric = (parts.metric)(name).ok_or_else(|| missing(what()))?;
+        let bytes = parts.database.get(&keys::column(metric, parts.place))?.ok_or_else(|| missing(what()))?;
+        codec::read_column(&bytes, subjects).map_err(|error| Error::damaged(what(), error))
+    }
+
+    /// A block of sketches or quantiles.
+    fn block<T>(
+        &self,
+        wanted: &Wanted<'_>,
+        kind: u8,
+        name: &str,
+        read: impl FnOnce(&[u8]) -> Result<Vec<T>, Malformed>,
+    ) -> Result<Option<Vec<T>>, Error> {
+        let bytes = wanted.database.get(&keys::of_reading(kind, wanted.place))?;
+        let what = || format!("{}: {name}", wanted.key);
+        bytes.map(|bytes| read(&bytes).map_err(|error| Error::damaged(what(), error))).transpose()
+    }
+
+    /// The sketches of a reading by tensor.
+    pub fn sketches(&self, wanted: &Wanted<'_>) -> Result<Option<Sketches>, Error> {
+        let head = self.head(wanted.database, wanted.key, wanted.place)?;
+        let roster = self.roster(wanted.database, wanted.place.run, head.roster)?;
+        let block = self.block(wanted, keys::SKETCHES, "sketches", codec::read_sketches)?;
+        let Some(block) = block else { return Ok(None) };
+        let named = roster.tensors.iter().zip(block);
+        Ok(Some(named.filter_map(|(facts, sketch)| Some((facts.name.clone(), sketch?))).collect()))
+    }
+
+    /// The reading, as it was committed.
+    pub fn reading(&self, wanted: &Wanted<'_>, parts: Parts) -> Result<Reading, Error> {
+        let (database, run) = (wanted.database, wanted.place.run);
+        let head = self.head(database, wanted.key, wanted.place)?;
+        let roster = self.roster(database, run, head.roster)?;
+        let log = match wanted.tape {
+            Some((number, lines)) if number == head.log.tape => cut(lines, head.log)?,
+            _ => self.log(database, run, head.log)?,
+        };
+        let mut samples = vec![Samples::new(); roster.len()];
+        for &metric in &head.metrics {
+            for (place, value) in self.column(wanted, metric, roster.len())?.values {
+                samples[place as usize].insert(metric, value);
+            }
+        }
+        let absent = self.absences(wanted, head.absences, roster.len())?;
+        let (mut sketches, mut quantiles) = (Vec::new(), Vec::new());
+        if parts == Parts::All {
+            if head.sketches {
+                sketches =
+                    self.block(wanted, keys::SKETCHES, "sketches", codec::read_sketches)?.unwrap_or_default();
+            }
+            if head.quantiles {
+                quantiles = self
+                    .block(wanted, keys::QUANTILES, "quantiles", codec::read_quantiles)?
+                    .unwrap_or_default();
+            }
+        }
+        Ok(assemble(wanted.key, head, &roster, Loose { log, samples, absent, sketches, quantiles }))
+    }
+
+    fn absences(&self, wanted: &Wanted<'_>, hash: u64, places: usize) -> Result<Vec<Absent>, Error> {
+        let what = || format!("{}: metrics without a value", wanted.key);
+        let key = keys::shared(keys::ABSENCES, wanted.place.run, hash);
+        let bytes = wanted.database.get(&key)?.ok_or_else(|| missing(what()))?;
+        let absences: Absences =
+            codec::read_absences(&bytes).map_err(|error| Error::damaged(what(), error))?;
+        let mut absent = vec![Absent::new(); places];
+        for ((metric, reason), at) in &absences {
+            let reason = Reason::try_from(reason).map_err(|error| Error::damaged(what(), error))?;
+            for &place in at {
+                let slot = absent.get_mut(place as usize);
+                let slot = slot.ok_or_else(|| Error::damaged(what(), "place beyond the list of tensors"))?;
+                slot.insert(*metric, reason.clone());
+            }
+        }
+        Ok(absent)
+    }
+}
+
+type Absent = std::collections::BTreeMap<crate::terms::MetricName, Reason>;
+
+/// What is wanted, and what finding it needs.
+pub struct Wanted<'a> {
+    /// The database.
+    pub database: &'a Database,
+    /// The reading.
+    pub key: &'a ReadingKey,
+    /// Where it lies.
+    pub place: Place,
+    /// Numbers of metrics by name.
+    pub metric: &'a dyn Fn(&str) -> Option<u32>,
+    /// A tape that is already read, where many readings of a run are wanted.
+    pub tape: Option<(u32, &'a [LogPoint])>,
+}
+
+pub fn cut(lines: &[LogPoint], range: LogRange) -> Result<Vec<LogPoint>, Error> {
+    let stretch = usize::try_from(range.from).ok().zip(usize::try_from(range.to).ok());
+    let stretch = stretch.and_then(|(from, to)| lines.get(from..to));
+    let damaged =
+        || Error::damaged(format!("trainer log {}", range.tape), "a reading's lines are not all there");
+    stretch.map(<[LogPoint]>::to_vec).ok_or_else(damaged)
+}
+
+/// Parts by place in the roster, on their way into a reading.
+struct Loose {
+    log: Vec<LogPoint>,
+    samples: Vec<Samples>,
+    absent: Vec<Absent>,
+    sketches: Vec<Option<Sketch>>,
+    quantiles: Vec<Vec<f32>>,
+}
+
+fn assemble(key: &ReadingKey, head: Head, roster: &Roster, loose: Loose) -> Reading {
+    let mut measured = loose.samples.into_iter().zip(loose.absent);
+    let mut sketches = loose.sketches.into_iter();
+    let mut quantiles = loose.quantiles.into_iter();
+    let hashes = head.content_hashes.iter().copied().chain(std::iter::repeat(0));
+    let tensors = roster.tensors.iter().zip(hashes).zip(measured.by_ref());
+    let tensors = tensors.map(|((facts, content_hash), (samples, absent))| TensorReading {
+        facts: TensorFacts { content_hash, ..facts.clone() },
+        samples,
+        absent,
+        sketch: sketches.next().flatten(),
+        quantiles: quantiles.next().unwrap_or_default(),
+    });
+    let tensors = tensors.collect();
+    let subjects = roster.subjects.iter().zip(measured).enumerate();
+    let subjects = subjects.map(|(place, (subject, (samples, absent)))| SubjectReading {
+        subject: subject.clone(),
+        samples,
+        lists: head.lists_of(place),
+        absent,
+    });
+    let subjects = subjects.collect();
+    let (global_step, max_steps, epoch) = head.trainer;
+    Reading {
+        key: key.clone(),
+        checkpoint: head.checkpoint,
+        family: head.family,
+        trainer: TrainerState { global_step, max_steps, epoch, log: loose.log },
+        tensors,
+        subjects,
+        skipped: head.skipped,
+        tied: head.tied,
+        remarks: head.remarks,
+        problems: head.problems,
+        previous: head.previous,
+    }
+}
+
+/// Reads a finding and its order of opening.
+pub fn finding(key: &[u8], value: &[u8]) -> Result<(u64, Finding), Error> {
+    let what = || format!("finding {}", String::from_utf8_lossy(key.get(5..).unwrap_or_default()));
+    let mut reader = Reader(value);
+    let order = reader.u64().map_err(|error| Error::damaged(what(), error))?;
+    let finding = codec::read_finding(reader.0).map_err(|error| Error::damaged(what(), error))?;
+    Ok((order, finding))
+}

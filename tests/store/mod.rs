@@ -1,0 +1,4 @@
+//! The store through its public face: what goes in comes out, whatever happens in between.
+
+mod make;
+mod round_trip;
