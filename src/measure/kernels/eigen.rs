@@ -4,35 +4,65 @@
 //! rounding. [`Triangle`] keeps the R of a QR decomposition instead, row block by row block, and is
 //! the way out for deficient matrices: its singular values are those of an f64 SVD.
 
-use faer::linalg::solvers::Qr;
-use faer::{Mat, MatRef, Par, Side};
+use faer::diag::Diag;
+use faer::dyn_stack::{MemBuffer, MemStack};
+use faer::linalg::evd::{self, ComputeEigenvectors};
+use faer::linalg::qr::no_pivoting::factor as qr;
+use faer::linalg::svd::{self, ComputeSvdVectors};
+use faer::{Mat, MatRef, Par};
 
 use super::noise::Noise;
 
 /// All eigenvalues of the symmetric matrix whose lower triangle is given, largest first, none below 0.
 /// None where the iteration does not converge.
-pub fn eigenvalues(gram: &Mat<f64>) -> Option<Vec<f64>> {
-    let mut values = gram.self_adjoint_eigenvalues(Side::Lower).ok()?;
+pub fn eigenvalues(gram: &Mat<f64>, par: Par) -> Option<Vec<f64>> {
+    let mut values = decompose(gram, None, par)?;
     values.reverse();
     values.iter_mut().for_each(|value| *value = value.max(0.0));
     Some(values)
 }
 
+/// Eigenvalues in ascending order, and the vectors where there is room given for them. faer's methods
+/// would take the process-wide parallelism instead of the caller's.
+fn decompose(gram: &Mat<f64>, vectors: Option<&mut Mat<f64>>, par: Par) -> Option<Vec<f64>> {
+    let order = gram.nrows();
+    let wanted = if vectors.is_some() { ComputeEigenvectors::Yes } else { ComputeEigenvectors::No };
+    let mut values = Diag::<f64>::zeros(order);
+    let scratch = evd::self_adjoint_evd_scratch::<f64>(order, wanted, par, Default::default());
+    evd::self_adjoint_evd(
+        gram.as_ref(),
+        values.as_mut(),
+        vectors.map(|u| u.as_mut()),
+        par,
+        MemStack::new(&mut MemBuffer::new(scratch)),
+        Default::default(),
+    )
+    .ok()?;
+    Some(values.column_vector().iter().copied().collect())
+}
+
 /// All singular values, largest first. None where the iteration does not converge.
-pub fn singular_values(matrix: MatRef<'_, f64>) -> Option<Vec<f64>> {
-    matrix.singular_values().ok()
+pub fn singular_values(matrix: MatRef<'_, f64>, par: Par) -> Option<Vec<f64>> {
+    let (rows, columns) = matrix.shape();
+    let no = ComputeSvdVectors::No;
+    let mut values = Diag::<f64>::zeros(rows.min(columns));
+    let scratch = svd::svd_scratch::<f64>(rows, columns, no, no, par, Default::default());
+    let stack = &mut MemBuffer::new(scratch);
+    svd::svd(matrix, values.as_mut(), None, None, par, MemStack::new(stack), Default::default()).ok()?;
+    Some(values.column_vector().iter().copied().collect())
 }
 
 /// Eigenvalues of the product of two symmetric positive semidefinite matrices (both triangles given),
 /// largest first: the squared singular values of A Bᵀ where the two are AᵀA and BᵀB.
 pub fn product_eigenvalues(left: &Mat<f64>, right: &Mat<f64>) -> Option<Vec<f64>> {
-    let eigen = left.self_adjoint_eigen(Side::Lower).ok()?;
-    let mut half = eigen.U().to_owned();
-    for column in 0..half.ncols() {
-        let root = eigen.S()[column].max(0.0).sqrt();
+    let order = left.nrows();
+    let mut half = Mat::zeros(order, order);
+    let values = decompose(left, Some(&mut half), Par::Seq)?;
+    for (column, value) in values.iter().enumerate() {
+        let root = value.max(0.0).sqrt();
         half.col_mut(column).iter_mut().for_each(|x| *x *= root);
     }
-    eigenvalues(&(half.transpose() * right * &half))
+    eigenvalues(&(half.transpose() * right * &half), Par::Seq)
 }
 
 /// The R of a QR decomposition of rows that come in blocks: RᵀR = WᵀW without ever squaring.
@@ -49,25 +79,33 @@ impl Triangle {
     }
 
     /// Takes in `rows`, any × columns.
-    pub fn push(&mut self, rows: MatRef<'_, f64>) {
+    pub fn push(&mut self, rows: MatRef<'_, f64>, par: Par) {
         let above = self.r.nrows();
-        let stacked = Mat::from_fn(above + rows.nrows(), self.columns, |i, j| {
+        let mut stacked = Mat::from_fn(above + rows.nrows(), self.columns, |i, j| {
             if i < above { self.r[(i, j)] } else { rows[(i - above, j)] }
         });
-        if stacked.nrows() <= self.columns {
-            self.r = stacked;
-        } else {
-            self.r = Qr::new(stacked.as_ref()).thin_R().to_owned();
-            for column in 0..self.columns {
-                self.r.col_mut(column).iter_mut().skip(column + 1).for_each(|x| *x = 0.0);
-            }
+        if stacked.nrows() > self.columns {
+            factor_in_place(&mut stacked, par);
+            stacked =
+                Mat::from_fn(self.columns, self.columns, |i, j| if i <= j { stacked[(i, j)] } else { 0.0 });
         }
+        self.r = stacked;
     }
 
     /// Singular values of everything that was pushed, largest first: at most `columns` of them.
-    pub fn singular_values(&self) -> Option<Vec<f64>> {
-        singular_values(self.r.as_ref())
+    pub fn singular_values(&self, par: Par) -> Option<Vec<f64>> {
+        singular_values(self.r.as_ref(), par)
     }
+}
+
+/// Leaves R in the upper triangle of a matrix with more rows than columns.
+fn factor_in_place(matrix: &mut Mat<f64>, par: Par) {
+    let (rows, columns) = matrix.shape();
+    let block = qr::recommended_block_size::<f64>(rows, columns);
+    let mut coefficients = Mat::zeros(block, columns);
+    let scratch = qr::qr_in_place_scratch::<f64>(rows, columns, block, par, Default::default());
+    let stack = &mut MemBuffer::new(scratch);
+    qr::qr_in_place(matrix.as_mut(), coefficients.as_mut(), par, MemStack::new(stack), Default::default());
 }
 
 /// Largest eigenvalue by Lanczos iteration with full reorthogonalisation.
@@ -119,7 +157,7 @@ fn largest_of_tridiagonal(diagonal: &[f64], off_diagonal: &[f64]) -> Option<f64>
         1 => off_diagonal[i.min(j)],
         _ => 0.0,
     });
-    small.self_adjoint_eigenvalues(Side::Lower).ok()?.last().copied()
+    decompose(&small, None, Par::Seq)?.last().copied()
 }
 
 fn scale_to_unit(vector: &mut [f64]) -> Option<()> {
@@ -151,7 +189,7 @@ mod tests {
     fn known_eigenvalues_come_largest_first() {
         // 2 × 2 with eigenvalues 3 and 1
         let matrix = faer::mat![[2.0, 1.0], [1.0, 2.0]];
-        let got = eigenvalues(&matrix).unwrap();
+        let got = eigenvalues(&matrix, Par::Seq).unwrap();
         assert!((got[0] - 3.0).abs() < 1e-14 && (got[1] - 1.0).abs() < 1e-14);
     }
 
@@ -162,10 +200,10 @@ mod tests {
         let tall = Mat::from_fn(60, 2, |i, j| values[i] + if j == 1 { 1e-10 * values[59 - i] } else { 0.0 });
         let mut triangle = Triangle::new(2);
         for start in (0..60).step_by(7) {
-            triangle.push(tall.get(start..(start + 7).min(60), ..));
+            triangle.push(tall.get(start..(start + 7).min(60), ..), Par::Seq);
         }
         let want = tall.singular_values().unwrap();
-        let got = triangle.singular_values().unwrap();
+        let got = triangle.singular_values(Par::Seq).unwrap();
         assert!((got[0] / want[0] - 1.0).abs() < 1e-13);
         assert!((got[1] / want[1] - 1.0).abs() < 1e-5, "{got:?} {want:?}");
     }
@@ -182,7 +220,7 @@ mod tests {
             }
             Some(())
         });
-        let want = eigenvalues(&matrix).unwrap()[0];
+        let want = eigenvalues(&matrix, Par::Seq).unwrap()[0];
         assert!((got.unwrap() / want - 1.0).abs() < 1e-9);
     }
 

@@ -87,7 +87,7 @@ mod tests {
                 null.alpha_hill.unwrap(),
             ];
             for (got, want) in got.iter().zip(want) {
-                assert!((got / want - 1.0).abs() < 0.01, "1:{aspect}: {got} {want}");
+                assert!((got / want - 1.0).abs() < 0.015, "1:{aspect}: {got} {want}");
             }
         }
     }
@@ -105,7 +105,7 @@ mod tests {
             );
             let ratio = trace(&gram).powi(2) / squared_norm(&gram);
             assert!((ratio / null.participation_ratio - 1.0).abs() < 0.02, "{rows} {ratio}");
-            let spectrum = eigenvalues(&gram).unwrap();
+            let spectrum = eigenvalues(&gram, Par::Seq).unwrap();
             let stable = trace(&gram) / spectrum[0];
             assert!((stable / null.stable_rank - 1.0).abs() < 0.05, "{rows} {stable}");
             let singular: Vec<f64> = spectrum.iter().map(|x| x.sqrt()).collect();
