@@ -114,6 +114,15 @@ impl Store {
         self.apply(changes, &mut tapes)
     }
 
+    pub(super) fn database(&self) -> &Database {
+        &self.inner.database
+    }
+
+    /// Writes what belongs to no reading.
+    pub(super) fn put(&self, changes: super::changes::Changes) -> Result<(), Error> {
+        self.apply(changes, &mut self.writing())
+    }
+
     fn apply(&self, changes: super::changes::Changes, tapes: &mut Tapes) -> Result<(), Error> {
         if let Err(error) = self.inner.database.apply(&changes) {
             tapes.clear();

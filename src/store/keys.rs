@@ -14,6 +14,7 @@
 //! | `l` run tape line | piece of a trainer log that begins at that line |
 //! | `f` run id | newest version of a finding |
 //! | `j` run attempt | the judge's state |
+//! | `o` target NUL key | what that receiver has taken |
 //! | `s`, `q` run attempt step | sketches, quantiles of a reading |
 
 use crate::terms::{Attempt, Step};
@@ -29,6 +30,7 @@ pub const ABSENCES: u8 = b'a';
 pub const TAPE: u8 = b'l';
 pub const FINDING: u8 = b'f';
 pub const JUDGE: u8 = b'j';
+pub const OUTBOX: u8 = b'o';
 pub const SKETCHES: u8 = b's';
 pub const QUANTILES: u8 = b'q';
 
@@ -65,6 +67,11 @@ pub fn metric(name: &str) -> Vec<u8> {
 /// Head, sketches or quantiles of a reading.
 pub fn of_reading(kind: u8, place: Place) -> Vec<u8> {
     key(kind, &[&place.run.to_be_bytes(), &place.attempt.0.to_be_bytes(), &place.step.0.to_be_bytes()])
+}
+
+/// Everything that a receiver has taken begins so.
+pub fn outbox(target: &str) -> Vec<u8> {
+    key(OUTBOX, &[target.as_bytes(), &[0]])
 }
 
 pub fn column(metric: u32, place: Place) -> Vec<u8> {

@@ -12,6 +12,7 @@ mod error;
 mod handle;
 mod keys;
 mod lock;
+mod outbox;
 mod read;
 mod report;
 mod settings;
