@@ -4,6 +4,8 @@
 /// Training runs, the daemon and real servers, for the tests below.
 mod util;
 
+/// What is on disk, when it is complete, which attempt it is.
+mod checkpoint;
 mod hostile;
 /// The text of a scrape and its budget.
 mod scrape_golden;

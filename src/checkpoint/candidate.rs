@@ -1,8 +1,7 @@
 //! Something on disk that looks like a checkpoint.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use super::Settings;
 use crate::terms::{FileStamp, Problem, RunId, Step, StepSource};
 
 /// What the layout says about completeness. File lengths are checked beside it.
@@ -39,6 +38,9 @@ pub struct Candidate {
     pub timestamp_seconds: f64,
     /// Every file that counts for "did it change", relative to `run_directory`, sorted by path.
     pub files: Vec<FileStamp>,
+    /// Hash over size, times and inode of every file: differs where anything about them does, also
+    /// what [`FileStamp`] does not keep. Only two looks of one process compare.
+    pub identity: u64,
     /// The files that hold weights, relative to `root`, in the order of their shards.
     pub weights: Vec<PathBuf>,
     /// What the layout says about completeness.
@@ -52,6 +54,15 @@ impl Candidate {
     /// Absolute paths of the files that hold weights.
     pub fn weight_paths(&self) -> impl Iterator<Item = PathBuf> + '_ {
         self.weights.iter().map(|file| self.root.join(file))
+    }
+
+    /// Stamps of the files that hold weights, in the order of `weights`.
+    pub fn weight_stamps(&self) -> impl Iterator<Item = &FileStamp> + '_ {
+        let below = self.root.strip_prefix(&self.run_directory).unwrap_or(&self.root);
+        self.weights.iter().filter_map(move |weight| {
+            let path = below.join(weight);
+            self.files.iter().find(|file| file.path == path)
+        })
     }
 }
 
@@ -74,9 +85,4 @@ pub enum Error {
         /// What was looked for.
         detail: String,
     },
-}
-
-/// The checkpoint at one path, a directory or a file, whatever lies around it.
-pub fn candidate_at(path: &Path, _settings: &Settings) -> Result<Candidate, Error> {
-    Err(Error::NotACheckpoint { path: path.to_path_buf(), detail: "no layout knows it".to_string() })
 }

@@ -13,28 +13,20 @@
 
 mod attempts;
 mod candidate;
-mod hf_trainer;
+mod disk;
+mod json;
+mod layouts;
 mod scan;
 mod settings;
 mod settle;
 mod trainer_state;
+mod weights;
 
 pub use attempts::{Known, Recognition, recognise};
-pub use candidate::{Candidate, Error, Written, candidate_at};
-pub use scan::{Scan, Scanner, is_network_file_system, scan};
+pub use candidate::{Candidate, Error, Written};
+pub use disk::is_network_file_system;
+pub use layouts::{Claim, Draft, Found, LAYOUTS, Layout};
+pub use scan::{Scan, Scanner, candidate_at, scan};
 pub use settings::Settings;
 pub use settle::{Settler, Verdict, settle_now};
 pub use trainer_state::{model_config, trainer_state};
-
-/// One trainer's way of laying out checkpoints on disk.
-pub trait Layout: Sync {
-    /// Short name, shown with each checkpoint.
-    fn name(&self) -> &'static str;
-    /// What lies on disk, in one line for the table of layouts.
-    fn on_disk(&self) -> &'static str;
-    /// When a checkpoint counts as complete, in one line for the table of layouts.
-    fn complete_when(&self) -> &'static str;
-}
-
-/// Every layout, in the order in which they are asked.
-pub static LAYOUTS: &[&dyn Layout] = &[&hf_trainer::HfTrainer];

@@ -1,0 +1,6 @@
+//! Checkpoints on disk: what the scan finds, when it is complete, which attempt it belongs to.
+
+mod attempts;
+mod scan;
+mod settle;
+mod tree;
