@@ -35,8 +35,8 @@ pub trait Layout: Sync {
 /// Lists a subdirectory of the directory at hand by its name.
 pub type Peek<'a> = &'a mut dyn FnMut(&str) -> Option<std::sync::Arc<Listing>>;
 
-/// Every layout, in the order in which they are asked; bare files come last.
-pub static LAYOUTS: &[&dyn Layout] = &[&hf_trainer::HfTrainer, &bare::Bare];
+/// Every layout, in the order in which they are asked; what yields to others comes last.
+pub static LAYOUTS: &[&dyn Layout] = &[&hf_trainer::HfTrainer, &bare::Bare, &any_weights::AnyWeights];
 
 /// Entries of one directory that make up one checkpoint.
 #[derive(Clone, Debug, PartialEq, Eq)]
