@@ -2,3 +2,4 @@
 
 mod make;
 mod round_trip;
+mod upgrade;
