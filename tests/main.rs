@@ -6,6 +6,7 @@ mod util;
 
 /// What is on disk, when it is complete, which attempt it is.
 mod checkpoint;
+mod formats;
 mod hostile;
 /// The text of a scrape and its budget.
 mod scrape_golden;

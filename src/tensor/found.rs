@@ -29,12 +29,12 @@ pub struct Found {
 
 impl Found {
     /// Adds a tensor whose place was checked to lie inside its file. A second one of the same name, a
-    /// bad name and one too many are told as problems and listed as skipped.
-    pub fn add(&mut self, file: &Input, name: &str, dtype: Dtype, shape: Vec<u64>, place: Place) {
+    /// bad name and one too many are told as problems and listed as skipped. True when it was added.
+    pub fn add(&mut self, file: &Input, name: &str, dtype: Dtype, shape: Vec<u64>, place: Place) -> bool {
         let elements = elements(&shape).unwrap_or(0);
         if let Err(problem) = check_name(file, name) {
             self.refuse(name, elements, problem);
-            return;
+            return false;
         }
         if self.tensors.len() >= TENSORS_MAX {
             self.refused_tensors += 1;
@@ -45,7 +45,7 @@ impl Found {
                     "check what wrote this file",
                 ));
             }
-            return;
+            return false;
         }
         let name: Arc<str> = name.into();
         match self.by_name.entry(Arc::clone(&name)) {
@@ -53,11 +53,13 @@ impl Found {
                 let detail = "the name is there twice; the first one was taken";
                 let problem = file.problem(ProblemKind::Malformed, detail, "save the checkpoint again");
                 self.refuse(&name, elements, problem);
+                false
             }
             Entry::Vacant(slot) => {
                 slot.insert(self.tensors.len());
                 self.tensors.push(TensorInfo { name, dtype, shape, file: file.path().to_owned() });
                 self.places.push(place);
+                true
             }
         }
     }
@@ -84,11 +86,6 @@ impl Found {
         } else {
             self.problems_untold += 1;
         }
-    }
-
-    /// True when a tensor of that name was added.
-    pub fn contains(&self, name: &str) -> bool {
-        self.by_name.contains_key(name)
     }
 
     /// The source and the problems.

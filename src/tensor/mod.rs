@@ -9,11 +9,17 @@
 //! Nothing in a file is ever executed. Every limit on what a file may ask for is a constant in
 //! [`limits`].
 
+mod archive;
 mod found;
+mod inflated;
 mod input;
 pub mod limits;
+mod pickle;
 mod place;
 mod safetensors;
+mod torch;
+mod torch_zip;
+mod view;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -64,7 +70,7 @@ pub trait Format: Sync {
 }
 
 /// All formats, in the order in which they are asked.
-pub static FORMATS: &[&dyn Format] = &[&safetensors::Safetensors];
+pub static FORMATS: &[&dyn Format] = &[&safetensors::Safetensors, &torch_zip::TorchZip];
 
 /// Bytes that a format may look at to know its own.
 const HEAD_BYTES: u64 = 512;

@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
+use super::inflated::Inflated;
 use super::input::Input;
+use super::view::View;
 use crate::terms::SourceError;
 
 /// Where a tensor's elements lie. The formats have checked that all of it is inside the file.
@@ -14,6 +16,10 @@ pub enum Place {
         /// Byte in the file at which the first element begins.
         offset: u64,
     },
+    /// With strides, or in chunks.
+    View(View),
+    /// In one piece of a compressed entry.
+    Inflated(Inflated),
 }
 
 impl Place {
@@ -21,6 +27,29 @@ impl Place {
     pub fn read(&self, offset: u64, buffer: &mut [u8]) -> Result<(), SourceError> {
         match self {
             Place::Plain { input, offset: start } => input.read_at(start + offset, buffer),
+            Place::View(view) => in_whole_elements(view.element_bytes, offset, buffer, |element, buffer| {
+                view.read(element, buffer)
+            }),
+            Place::Inflated(inflated) => inflated.read(offset, buffer),
         }
     }
+}
+
+/// Calls `read` with a whole number of elements, also where `buffer` begins or ends inside of one.
+fn in_whole_elements(
+    element_bytes: u64,
+    offset: u64,
+    buffer: &mut [u8],
+    read: impl FnOnce(u64, &mut [u8]) -> Result<(), SourceError>,
+) -> Result<(), SourceError> {
+    let ahead = offset % element_bytes;
+    let end = offset + buffer.len() as u64;
+    if ahead == 0 && end % element_bytes == 0 {
+        return read(offset / element_bytes, buffer);
+    }
+    let whole = end.next_multiple_of(element_bytes) - (offset - ahead);
+    let mut scratch = vec![0; whole as usize];
+    read(offset / element_bytes, &mut scratch)?;
+    buffer.copy_from_slice(&scratch[ahead as usize..][..buffer.len()]);
+    Ok(())
 }

@@ -1,0 +1,191 @@
+//! What torch's files have in common: a pickle that names tensors, and storages beside it.
+//!
+//! [`rebuild`] tells which objects of the pickle are tensors, [`state`] walks the containers and tells
+//! model from optimizer, and [`add_tensors`] joins the tensors with their storages. The two file
+//! formats differ only in where a storage lies.
+
+mod rebuild;
+mod state;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use super::archive::Entry;
+use super::found::{elements, tame};
+use super::limits::{VIEWS_BYTES_FREE, VIEWS_RATIO_MAX};
+use super::pickle::{Pickle, PickleError};
+use super::place::Place;
+use super::view::{Piece, View, row_major};
+use super::{Found, Input};
+use crate::terms::{Problem, ProblemKind};
+
+pub use rebuild::{Rebuilt, TensorView, dtype_of, rebuild};
+pub use state::{Part, step_inside, tidy_name};
+
+const SAVE_AGAIN: &str = "save the checkpoint again; if it is still being written, wait for the trainer";
+const DISTRUST: &str = "do not load this file with torch.load: find out where it comes from";
+
+/// Adds all tensors of the pickle; `storages` tells where each storage lies.
+pub fn add_tensors(
+    input: &Arc<Input>,
+    pickle: &Pickle,
+    storages: &dyn Fn(&str) -> Option<Entry>,
+    found: &mut Found,
+) {
+    let contents = state::walk(pickle);
+    if contents.too_deep {
+        let detail = "containers are nested deeper than tensors are looked for";
+        found.problem(input.problem(ProblemKind::Hostile, detail, DISTRUST));
+    }
+    found.step = found.step.or(step_inside(pickle, pickle.root));
+    let mut adder = Adder { input, storages, delivered: 0, shared: HashMap::new() };
+    for leaf in contents.leaves {
+        let part = leaf.part.reason(&leaf.name);
+        match (leaf.what, part) {
+            (Rebuilt::Tensor(view), None) => adder.add(&leaf.name, view, found),
+            (Rebuilt::Tensor(view), Some(reason)) => {
+                found.skip(&leaf.name, elements(&view.shape).unwrap_or(0), reason);
+            }
+            (Rebuilt::Skipped { elements, reason }, part) => {
+                found.skip(&leaf.name, elements, part.unwrap_or(reason));
+            }
+            (Rebuilt::Other, _) => {}
+        }
+    }
+}
+
+/// Tells what a pickle tried to have called.
+pub fn accuse(input: &Input, pickle: &Pickle, begin: u64, found: &mut Found) {
+    if let Some((detail, offset)) = pickle.accusation() {
+        let mut problem = input.problem(ProblemKind::Hostile, detail, DISTRUST);
+        problem.offset = Some(begin + offset);
+        found.problem(problem);
+    }
+}
+
+/// The problem of a pickle that could not be read.
+pub fn pickle_problem(input: &Input, begin: u64, (error, offset): (PickleError, u64)) -> Problem {
+    let (kind, remedy) = match error {
+        PickleError::Ended => (ProblemKind::Truncated, SAVE_AGAIN),
+        PickleError::Malformed(_) => (ProblemKind::Malformed, SAVE_AGAIN),
+        PickleError::Limit(_) => (ProblemKind::Hostile, DISTRUST),
+    };
+    let mut problem = input.problem(kind, error.to_string(), remedy);
+    problem.offset = Some(begin + offset);
+    problem
+}
+
+type Extent = (u64, Vec<u64>, Vec<u64>);
+
+struct Adder<'a> {
+    input: &'a Arc<Input>,
+    storages: &'a dyn Fn(&str) -> Option<Entry>,
+    /// Bytes that all tensors so far deliver.
+    delivered: u64,
+    /// First name of each view, by where it begins, its shape and its strides.
+    shared: HashMap<Extent, String>,
+}
+
+impl Adder<'_> {
+    fn add(&mut self, name: &str, view: TensorView, found: &mut Found) {
+        match self.locate(&view) {
+            Ok((entry, skip, bytes)) => {
+                let Some(place) = place(self.input, &view, &entry, skip) else {
+                    let count = elements(&view.shape).unwrap_or(0);
+                    return found.skip(name, count, "a strided view into a compressed entry");
+                };
+                let extent = (entry.offset + skip, view.shape.clone(), view.strides);
+                if found.add(self.input, name, view.dtype, view.shape, place) && bytes > 0 {
+                    match self.shared.get(&extent) {
+                        Some(first) => found.tied.push((first.clone(), name.to_owned())),
+                        None => {
+                            self.shared.insert(extent, name.to_owned());
+                        }
+                    }
+                }
+            }
+            Err(problem) => found.refuse(name, elements(&view.shape).unwrap_or(0), problem),
+        }
+    }
+
+    /// The storage, the byte in it at which the view begins, and the view's bytes.
+    fn locate(&mut self, view: &TensorView) -> Result<(Entry, u64, u64), Problem> {
+        let hostile = |detail: String| self.input.problem(ProblemKind::Hostile, detail, DISTRUST);
+        let width = view.dtype.bytes() as u64;
+        let (Some(count), Some(span)) = (elements(&view.shape), view.span()) else {
+            return Err(hostile(format!("shape {:?} with strides {:?} overflows", view.shape, view.strides)));
+        };
+        let Some(entry) = (self.storages)(&view.storage) else {
+            let detail = format!("its storage {} is not in the file", tame(&view.storage));
+            return Err(self.input.problem(ProblemKind::Missing, detail, SAVE_AGAIN));
+        };
+        let reach = view.offset.checked_add(span).and_then(|end| end.checked_mul(width));
+        let at = |mut problem: Problem| {
+            problem.offset = Some(entry.offset);
+            problem
+        };
+        let Some(reach) =
+            reach.filter(|&reach| reach <= view.storage_elements.saturating_mul(view.storage_width))
+        else {
+            return Err(at(hostile("reaches past the end of its storage".into())));
+        };
+        if reach > entry.bytes {
+            let detail = format!(
+                "storage {} has {} bytes, the tensor needs {reach}",
+                tame(&view.storage),
+                entry.bytes
+            );
+            return Err(at(self.input.problem(ProblemKind::Truncated, detail, SAVE_AGAIN)));
+        }
+        let bytes = count * width;
+        let allowed = VIEWS_BYTES_FREE.max(self.input.bytes().saturating_mul(VIEWS_RATIO_MAX));
+        if self.delivered.saturating_add(bytes) > allowed {
+            return Err(at(hostile(format!(
+                "the tensors claim more than {allowed} bytes of a file of {}",
+                self.input.bytes()
+            ))));
+        }
+        self.delivered += bytes;
+        Ok((entry, view.offset * width, bytes))
+    }
+}
+
+fn place(input: &Arc<Input>, view: &TensorView, entry: &Entry, skip: u64) -> Option<Place> {
+    if view.is_contiguous() {
+        return Some(entry.place(input, skip));
+    }
+    entry.stored.then(|| {
+        let piece = Piece {
+            input: Arc::clone(input),
+            offset: entry.offset + skip,
+            begin: vec![0; view.shape.len()],
+            size: view.shape.clone(),
+            strides: view.strides.clone(),
+        };
+        Place::View(View {
+            element_bytes: view.dtype.bytes() as u64,
+            shape: view.shape.clone(),
+            pieces: vec![piece],
+        })
+    })
+}
+
+impl TensorView {
+    /// Elements from the view's first to its last; none on overflow.
+    fn span(&self) -> Option<u64> {
+        if self.shape.contains(&0) {
+            return Some(0);
+        }
+        self.shape
+            .iter()
+            .zip(&self.strides)
+            .try_fold(1_u64, |span, (&size, &stride)| span.checked_add((size - 1).checked_mul(stride)?))
+    }
+
+    fn is_contiguous(&self) -> bool {
+        let dense = row_major(&self.shape);
+        let axes = self.shape.iter().zip(&self.strides).zip(&dense);
+        self.shape.contains(&0)
+            || axes.into_iter().all(|((&size, stride), dense)| size == 1 || stride == dense)
+    }
+}
