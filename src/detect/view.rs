@@ -56,6 +56,11 @@ impl<'a> View<'a> {
         self.by_name.get(name).map(|&index| &self.reading.tensors[index])
     }
 
+    /// The index in the reading of the tensor of that name.
+    pub fn position(&self, name: &str) -> Option<usize> {
+        self.by_name.get(name).copied()
+    }
+
     /// Facts of the tensors in the newest whole checkpoint before this one, by name; empty for the first.
     pub fn before(&self) -> &HashMap<&'a str, &'a TensorFacts> {
         &self.before
@@ -101,13 +106,11 @@ impl<'a> View<'a> {
 }
 
 /// A tensor's value of a metric.
-#[allow(dead_code)]
 pub fn value(tensor: &TensorReading, metric: &'static str) -> Option<f64> {
     tensor.samples.get(metric).copied().filter(|value| value.is_finite())
 }
 
 /// True for tensors of two or more dimensions that are no vectors in disguise.
-#[allow(dead_code)]
 pub fn is_matrix(facts: &TensorFacts) -> bool {
     facts.shape.iter().filter(|&&length| length > 1).count() >= 2
 }
