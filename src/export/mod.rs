@@ -10,11 +10,13 @@
 
 mod collector;
 mod families;
+pub mod notify;
 mod openmetrics;
 mod prometheus;
 mod settings;
 
 pub use collector::SnapshotCollector;
+pub use notify::{CourierHandle, Secret, Target, start_courier};
 pub use openmetrics::openmetrics_text;
 pub use prometheus::prometheus_text;
 pub use settings::{Error, Settings};
@@ -43,6 +45,8 @@ pub struct Entry {
 pub enum Kind {
     /// Families of a scrape, answered over HTTP.
     Scrape(&'static dyn ScrapeFormat),
+    /// Steps in the lives of findings, sent to receivers.
+    Notify(&'static dyn notify::Notifier),
 }
 
 /// A format of `/metrics`.
@@ -71,14 +75,39 @@ pub static EXPORTERS: &[Entry] = &[
         since: "0.1.0",
         kind: Kind::Scrape(&PrometheusText),
     },
+    Entry {
+        name: "alertmanager",
+        summary: "findings to Alertmanager's API v2, without Prometheus in between",
+        since: "0.1.0",
+        kind: Kind::Notify(&notify::Alertmanager),
+    },
+    Entry {
+        name: "webhook",
+        summary: "findings as JSON to any HTTP receiver",
+        since: "0.1.0",
+        kind: Kind::Notify(&notify::Webhook),
+    },
+    Entry {
+        name: "slack",
+        summary: "findings to Slack and to chats that take its JSON",
+        since: "0.1.0",
+        kind: Kind::Notify(&notify::Slack),
+    },
+    Entry {
+        name: "command",
+        summary: "findings to a command of the operator",
+        since: "0.1.0",
+        kind: Kind::Notify(&notify::Command),
+    },
 ];
 
 /// The format for that `Accept` header.
 pub fn negotiate(accept: &str) -> &'static dyn ScrapeFormat {
     EXPORTERS
         .iter()
-        .map(|entry| match entry.kind {
-            Kind::Scrape(format) => format,
+        .filter_map(|entry| match entry.kind {
+            Kind::Scrape(format) => Some(format),
+            Kind::Notify(_) => None,
         })
         .find(|format| format.is_wanted(accept))
         .unwrap_or(&PrometheusText)

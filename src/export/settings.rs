@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use super::notify::{Target, TargetError};
+
 /// A setting that cannot be used.
 #[derive(Debug, PartialEq, thiserror::Error)]
 pub enum Error {
@@ -12,6 +14,9 @@ pub enum Error {
     /// Our own labels would be overwritten.
     #[error("label {0:?} is one of weighbridge's own ({own}); choose another name", own = OWN_LABELS.join(", "))]
     LabelTaken(String),
+    /// A receiver of notices cannot be used.
+    #[error(transparent)]
+    Target(#[from] TargetError),
 }
 
 /// Labels of our own series.
@@ -35,6 +40,10 @@ pub struct Settings {
     pub labels: BTreeMap<String, String>,
     /// A finished run whose newest checkpoint is older than this has no series any more.
     pub idle_max: Duration,
+    /// Address of the page as others reach it, for links in notices.
+    pub page_url: Option<String>,
+    /// Receivers of notices about findings.
+    pub targets: Vec<Target>,
 }
 
 impl Default for Settings {
@@ -55,13 +64,15 @@ impl Default for Settings {
             series_max: 50_000,
             labels: BTreeMap::new(),
             idle_max: Duration::from_secs(24 * 60 * 60),
+            page_url: None,
+            targets: Vec::new(),
         }
     }
 }
 
 impl Settings {
-    /// The settings, if Prometheus will take the labels.
-    pub fn check(self) -> Result<Self, Error> {
+    /// The settings, if Prometheus will take the labels and every target can be used.
+    pub fn check(mut self) -> Result<Self, Error> {
         for name in self.labels.keys() {
             let mut bytes = name.bytes();
             let first = bytes.next().is_some_and(|byte| byte.is_ascii_alphabetic() || byte == b'_');
@@ -73,6 +84,7 @@ impl Settings {
                 return Err(Error::LabelTaken(name.clone()));
             }
         }
+        self.targets = Target::check(self.targets)?;
         Ok(self)
     }
 }

@@ -1,0 +1,320 @@
+//! Decides what each target must still get, and gets it there.
+
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use super::{Carrier, Change, Failure, Line, Notice, Notifier, Target};
+use crate::store::Store;
+use crate::telemetry::{Counters, Delivered, DeliveryFailed, Event};
+use crate::terms::{Finding, Severity};
+
+/// Where findings come from, and where it is written down what targets have taken.
+pub trait Ledger: Send {
+    /// All findings, in the order in which they were opened.
+    fn findings(&self) -> Result<Vec<Finding>, String>;
+    /// What the target has taken: key and mark.
+    fn taken(&self, target: &str) -> Result<BTreeMap<String, String>, String>;
+    /// Writes down what it has taken; on disk when it returns.
+    fn record(&self, target: &str, marks: &[(&str, &str)]) -> Result<(), String>;
+}
+
+impl Ledger for Store {
+    fn findings(&self) -> Result<Vec<Finding>, String> {
+        Store::findings(self, None).map_err(|error| error.to_string())
+    }
+    fn taken(&self, target: &str) -> Result<BTreeMap<String, String>, String> {
+        Store::taken(self, target).map_err(|error| error.to_string())
+    }
+    fn record(&self, target: &str, marks: &[(&str, &str)]) -> Result<(), String> {
+        self.record_taken(target, marks).map_err(|error| error.to_string())
+    }
+}
+
+/// Mark of a target that has been met before.
+const MET: &str = "met";
+/// Mark of a finding that the target knows to be over.
+const RESOLVED: &str = "resolved";
+
+/// First pause after a failure; it doubles up to [`PAUSE_MAX`].
+const PAUSE_MIN: Duration = Duration::from_secs(1);
+const PAUSE_MAX: Duration = Duration::from_secs(300);
+
+/// A target that forgets is told again what stands this often: well within the hour that its alerts stand,
+/// and soon after it was restarted.
+const AGAIN: f64 = 60.0;
+
+/// The window of the rate limit, seconds.
+const HOUR: f64 = 3600.0;
+
+/// Longest sleep without a nudge: bounds what a lost one costs.
+const SLEEP_MAX: Duration = Duration::from_secs(60);
+
+/// Keeps the targets informed.
+pub struct Courier<L, C> {
+    ledger: L,
+    carrier: C,
+    counters: Arc<Counters>,
+    page: Option<String>,
+    labels: BTreeMap<String, String>,
+    desks: Vec<Desk>,
+}
+
+/// What the courier knows of one target.
+struct Desk {
+    target: Target,
+    notifier: &'static dyn Notifier,
+    failures: u32,
+    not_before: f64,
+    told_again_at: f64,
+    lately: HashMap<String, VecDeque<f64>>,
+}
+
+impl<L: Ledger, C: Carrier> Courier<L, C> {
+    /// A courier for those targets. `page` is the page's address for links, `labels` the operator's own.
+    pub fn new(
+        targets: Vec<Target>,
+        page: Option<String>,
+        labels: BTreeMap<String, String>,
+        ledger: L,
+        carrier: C,
+        counters: Arc<Counters>,
+    ) -> Self {
+        let desk = |target: Target| {
+            let notifier = target.notifier()?;
+            let told_again_at = f64::NEG_INFINITY;
+            Some(Desk {
+                target,
+                notifier,
+                failures: 0,
+                not_before: 0.0,
+                told_again_at,
+                lately: HashMap::new(),
+            })
+        };
+        Self {
+            ledger,
+            carrier,
+            counters,
+            page,
+            labels,
+            desks: targets.into_iter().filter_map(desk).collect(),
+        }
+    }
+
+    /// Brings every target up to date as far as it lets us. Returns when to come again at the latest.
+    pub fn round(&mut self, now_seconds: f64) -> Duration {
+        let mut wait = SLEEP_MAX;
+        let findings = match self.ledger.findings() {
+            Ok(findings) => findings,
+            Err(error) => {
+                DeliveryFailed { target: "store", error: &error, attempts: 1 }.emit(&self.counters);
+                return wait;
+            }
+        };
+        let mut desks = std::mem::take(&mut self.desks);
+        for desk in &mut desks {
+            if now_seconds >= desk.not_before {
+                self.serve(desk, &findings, now_seconds);
+            }
+            if desk.not_before > now_seconds {
+                wait = wait.min(Duration::from_secs_f64(desk.not_before - now_seconds));
+            }
+        }
+        self.desks = desks;
+        wait
+    }
+
+    fn serve(&self, desk: &mut Desk, findings: &[Finding], now: f64) {
+        let name = desk.target.name.clone();
+        let result = self.ledger.taken(&name).and_then(|taken| self.introduce(&name, findings, taken));
+        let mut taken = match result {
+            Ok(taken) => taken,
+            Err(error) => return self.failed(desk, Failure::Later { why: error, after: None }, now),
+        };
+        // A finding may be several steps ahead of what the target knows; each step is told.
+        loop {
+            let notices = self.due(desk, findings, &taken, now);
+            if notices.is_empty() {
+                break;
+            }
+            let mut progress = false;
+            for batch in notices.chunks(desk.notifier.batch_max()) {
+                match self.tell(desk, batch, &mut taken, now) {
+                    Ok(()) => progress = true,
+                    Err(failure @ Failure::Later { .. }) => return self.failed(desk, failure, now),
+                    Err(failure) => self.failed(desk, failure, now),
+                }
+            }
+            if !progress {
+                return;
+            }
+        }
+        if desk.notifier.forgets() && now - desk.told_again_at >= AGAIN {
+            self.tell_again(desk, findings, &taken, now);
+        }
+    }
+
+    /// A target that is met for the first time hears nothing of what was over before.
+    fn introduce(
+        &self,
+        name: &str,
+        findings: &[Finding],
+        mut taken: BTreeMap<String, String>,
+    ) -> Result<BTreeMap<String, String>, String> {
+        if !taken.contains_key(MET) {
+            let over = findings.iter().filter(|finding| !finding.is_open());
+            let mut marks: Vec<(&str, &str)> =
+                over.map(|finding| (finding.id.0.as_str(), RESOLVED)).collect();
+            marks.push((MET, "1"));
+            self.ledger.record(name, &marks)?;
+            taken.extend(marks.into_iter().map(|(key, mark)| (key.to_owned(), mark.to_owned())));
+        }
+        Ok(taken)
+    }
+
+    /// The next step of each finding that the target does not know yet, gravest first, within its rate.
+    fn due<'a>(
+        &'a self,
+        desk: &mut Desk,
+        findings: &'a [Finding],
+        taken: &BTreeMap<String, String>,
+        now: f64,
+    ) -> Vec<Notice<'a>> {
+        let mut due: Vec<Notice<'a>> = findings
+            .iter()
+            .filter_map(|finding| {
+                Some(self.notice(finding, next(finding, &desk.target, taken.get(&finding.id.0))?))
+            })
+            .collect();
+        due.sort_by_key(|notice| std::cmp::Reverse(notice.finding.severity));
+        let mut left: HashMap<&str, usize> = HashMap::new();
+        due.retain(|notice| {
+            let run = notice.finding.run.as_str();
+            let left = left.entry(run).or_insert_with(|| desk.room(run, now));
+            let fits = *left > 0;
+            *left = left.saturating_sub(1);
+            fits
+        });
+        due
+    }
+
+    fn notice<'a>(&'a self, finding: &'a Finding, change: Change) -> Notice<'a> {
+        Notice { finding, change, page: self.page.as_deref(), labels: &self.labels }
+    }
+
+    fn tell(
+        &self,
+        desk: &mut Desk,
+        notices: &[Notice<'_>],
+        taken: &mut BTreeMap<String, String>,
+        now: f64,
+    ) -> Result<(), Failure> {
+        self.carrier.carry(&desk.notifier.write(notices, now), &desk.target)?;
+        desk.failures = 0;
+        let marks: Vec<(&str, &str)> =
+            notices.iter().map(|notice| (notice.finding.id.0.as_str(), mark(notice))).collect();
+        let recorded = self.ledger.record(&desk.target.name, &marks);
+        taken.extend(marks.iter().map(|(key, mark)| ((*key).to_owned(), (*mark).to_owned())));
+        for notice in notices {
+            desk.lately.entry(notice.finding.run.to_string()).or_default().push_back(now);
+            Delivered { target: &desk.target.name, finding: &notice.finding.id.0 }.emit(&self.counters);
+        }
+        recorded.map_err(|why| Failure::Later { why, after: None })
+    }
+
+    fn tell_again(&self, desk: &mut Desk, findings: &[Finding], taken: &BTreeMap<String, String>, now: f64) {
+        let stands = |finding: &&Finding| finding.is_open() && taken.contains_key(&finding.id.0);
+        let notices: Vec<Notice<'_>> =
+            findings.iter().filter(stands).map(|finding| self.notice(finding, Change::Standing)).collect();
+        for batch in notices.chunks(desk.notifier.batch_max()) {
+            if let Err(failure) = self.carrier.carry(&desk.notifier.write(batch, now), &desk.target) {
+                return self.failed(desk, failure, now);
+            }
+        }
+        desk.told_again_at = now;
+    }
+
+    fn failed(&self, desk: &mut Desk, failure: Failure, now: f64) {
+        desk.failures += 1;
+        let doubled = PAUSE_MIN.saturating_mul(1 << desk.failures.min(16).saturating_sub(1)).min(PAUSE_MAX);
+        let asked = match &failure {
+            Failure::Later { after, .. } => after.unwrap_or_default(),
+            Failure::Refused(_) => Duration::ZERO,
+        };
+        desk.not_before = now + doubled.max(asked).as_secs_f64();
+        let error = failure.to_string();
+        DeliveryFailed { target: &desk.target.name, error: &error, attempts: desk.failures }
+            .emit(&self.counters);
+    }
+}
+
+impl Desk {
+    /// How many more notices about the run keep within the hour's limit.
+    fn room(&mut self, run: &str, now: f64) -> usize {
+        let lately = self.lately.entry(run.to_owned()).or_default();
+        while lately.front().is_some_and(|at| now - at >= HOUR) {
+            lately.pop_front();
+        }
+        (self.target.per_run_hour_max as usize).saturating_sub(lately.len())
+    }
+}
+
+/// The next step to tell, given the mark of what the target knows.
+fn next(finding: &Finding, target: &Target, mark: Option<&String>) -> Option<Change> {
+    let Some(mark) = mark else {
+        return (finding.severity >= target.severity_min).then_some(Change::Opened);
+    };
+    let known = Severity::from_name(mark)?;
+    if finding.severity > known {
+        return Some(Change::Raised { from: known });
+    }
+    (!finding.is_open() && target.resolved).then_some(Change::Resolved)
+}
+
+/// What the target knows once it has taken the notice.
+fn mark(notice: &Notice<'_>) -> &'static str {
+    if notice.change == Change::Resolved { RESOLVED } else { notice.finding.severity.name() }
+}
+
+/// Wakes the courier. It ends when this is dropped; a delivery in hand is made again at the next start.
+pub struct CourierHandle {
+    nudge: SyncSender<()>,
+}
+
+impl CourierHandle {
+    /// Findings may have changed. Never waits.
+    pub fn nudge(&self) {
+        let _ = self.nudge.try_send(());
+    }
+}
+
+/// Starts a courier in a thread of its own. With no targets it sleeps.
+pub fn start_courier(
+    settings: &crate::export::Settings,
+    store: Store,
+    counters: Arc<Counters>,
+) -> std::io::Result<CourierHandle> {
+    let (page, labels) = (settings.page_url.clone(), settings.labels.clone());
+    let courier = Courier::new(settings.targets.clone(), page, labels, store, Line::default(), counters);
+    let (nudge, woken) = sync_channel(1);
+    if !courier.desks.is_empty() {
+        std::thread::Builder::new().name("courier".into()).spawn(move || run(courier, &woken))?;
+    }
+    Ok(CourierHandle { nudge })
+}
+
+fn run(mut courier: Courier<Store, Line>, woken: &Receiver<()>) {
+    loop {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0.0, |time| time.as_secs_f64());
+        let wait = courier.round(now);
+        if woken.recv_timeout(wait) == Err(RecvTimeoutError::Disconnected) {
+            return;
+        }
+    }
+}
+
+#[cfg(test)]
+#[path = "courier_tests.rs"]
+mod tests;
