@@ -63,42 +63,55 @@ impl Job<'_> {
 
     /// A fault of this tensor, told with its place.
     pub(super) fn problem(&self, kind: ProblemKind, detail: String, remedy: &str) -> Problem {
-        Problem {
-            kind,
-            path: self.info.file.clone(),
-            tensor: Some(self.info.name.to_string()),
-            offset: None,
-            detail,
-            remedy: remedy.to_owned(),
-        }
+        problem(self.info, kind, detail, remedy)
     }
 
     /// A failed read, told with its place.
     pub(super) fn read_problem(&self, error: &SourceError) -> Problem {
-        match error {
-            SourceError::Gone { offset, .. } => Problem {
-                offset: Some(*offset),
-                ..self.problem(
-                    ProblemKind::Rotated,
-                    "the file ended early or went away while it was read".to_owned(),
-                    "keep checkpoints longer than a weighing takes, or weigh the next one",
-                )
-            },
-            // Whoever stopped it throws this reading away.
-            SourceError::Stopped => self.problem(
+        read_problem(self.info, error)
+    }
+}
+
+/// A fault of a tensor, told with its place.
+pub(super) fn problem(info: &TensorInfo, kind: ProblemKind, detail: String, remedy: &str) -> Problem {
+    Problem {
+        kind,
+        path: info.file.clone(),
+        tensor: Some(info.name.to_string()),
+        offset: None,
+        detail,
+        remedy: remedy.to_owned(),
+    }
+}
+
+/// A failed read of a tensor, told with its place.
+pub(super) fn read_problem(info: &TensorInfo, error: &SourceError) -> Problem {
+    match error {
+        SourceError::Gone { offset, .. } => Problem {
+            offset: Some(*offset),
+            ..problem(
+                info,
+                ProblemKind::Rotated,
+                "the file ended early or went away while it was read".to_owned(),
+                "keep checkpoints longer than a weighing takes, or weigh the next one",
+            )
+        },
+        // Whoever stopped it throws this reading away.
+        SourceError::Stopped => problem(
+            info,
+            ProblemKind::Unreadable,
+            "reading was stopped".to_owned(),
+            "the checkpoint is weighed at the next start",
+        ),
+        SourceError::Io { offset, message, .. } => Problem {
+            offset: Some(*offset),
+            ..problem(
+                info,
                 ProblemKind::Unreadable,
-                "reading was stopped".to_owned(),
-                "the checkpoint is weighed at the next start",
-            ),
-            SourceError::Io { offset, message, .. } => Problem {
-                offset: Some(*offset),
-                ..self.problem(
-                    ProblemKind::Unreadable,
-                    format!("cannot read: {message}"),
-                    "check the disk and the file's permissions",
-                )
-            },
-        }
+                format!("cannot read: {message}"),
+                "check the disk and the file's permissions",
+            )
+        },
     }
 }
 

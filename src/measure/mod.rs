@@ -43,7 +43,8 @@ pub use weigh::{Weighed, weigh};
 use crate::terms::{Catalog, MetricDef};
 
 /// One line a family; the entries stand in the family's own file.
-const FAMILIES: &[&[MetricDef]] = &[inventory::DEFS, elements::DEFS, shape::DEFS, rows::DEFS, change::DEFS];
+const FAMILIES: &[&[MetricDef]] =
+    &[inventory::DEFS, elements::DEFS, shape::DEFS, rows::DEFS, change::DEFS, matrices::SPECTRUM];
 
 /// Every metric, in the order in which they are shown.
 pub static METRICS: &[&MetricDef] = &registry::flatten::<{ registry::count(FAMILIES) }>(FAMILIES);

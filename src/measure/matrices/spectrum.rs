@@ -1,0 +1,257 @@
+//! Spectra: how many directions carry a matrix, how strong the strongest is, and how far all of it is
+//! from the noise that it was initialised with.
+//!
+//! Everything comes from the Gram matrix of the short side, in f64. A Gram squares the singular values:
+//! those below about 1e-7 of the largest are lost. Where that could move a metric by more than a tenth of
+//! its bound, singular values are had again from a QR decomposition.
+
+use faer::{Mat, Par};
+
+use super::panel::{Halt, Matrix, Scratch};
+use super::products::{self, Products};
+use crate::measure::kernels::marchenko_pastur::{MarchenkoPastur, fit_bulk};
+use crate::measure::kernels::null::SpectrumNull;
+use crate::measure::kernels::{eigen, gram, spectrum as shape};
+use crate::measure::sheet::Sheet;
+use crate::terms::{MetricName, Reason};
+
+pub(super) use super::spectrum_defs::DEFS;
+
+/// How much of the spectrum is wanted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Depth {
+    /// Norms and the largest singular value.
+    Top,
+    /// All singular values and the principal components.
+    Full,
+}
+
+/// Short side up to which the top of the spectrum comes from the Gram matrix; beyond, reading the tensor
+/// once for each step of a Lanczos iteration is cheaper.
+const GRAM_SIDE_MAX: usize = 1536;
+
+/// Short side up to which full spectra are had: its Gram matrix takes 512 MB, and a minute of two cores.
+pub(super) const FULL_SIDE_MAX: usize = 8192;
+
+/// Relative movement below which the largest eigenvalue stands still; its own error is of that order.
+const TOP_TOLERANCE: f64 = 1e-8;
+
+/// Steps of a Lanczos iteration after which the estimate is taken as it is.
+const TOP_STEPS_MAX: usize = 200;
+
+/// Metrics of [`Depth::Full`] alone.
+pub(super) fn full_only() -> impl Iterator<Item = MetricName> {
+    DEFS.iter().filter(|def| def.tier == crate::terms::Tier::Three).map(|def| def.name)
+}
+
+/// Writes that none of the family's metrics can be had.
+pub(super) fn lack(reason: &Reason, sheet: &mut Sheet) {
+    for def in DEFS {
+        sheet.lack(def.name, reason.clone());
+    }
+}
+
+/// Writes the family's values down to `depth`. What is asked for and cannot be had, and what is not
+/// asked for, is left for the caller to explain.
+pub(super) fn measure(
+    matrix: &Matrix<'_>,
+    depth: Depth,
+    scratch: &mut Scratch,
+    par: Par,
+    sheet: &mut Sheet,
+) -> Result<(), Halt> {
+    match depth {
+        Depth::Top if matrix.short() > GRAM_SIDE_MAX => top_by_passes(matrix, scratch, sheet),
+        Depth::Top => {
+            let Products { gram, .. } = products::products(matrix, false, scratch, par)?;
+            let (trace, square) = (gram::trace(&gram), gram::squared_norm(&gram));
+            let largest = top_of(gram).ok_or(Reason::Overflow)?;
+            put_top(matrix, trace, largest, sheet);
+            put_participation(matrix, trace, square, sheet);
+            Ok(())
+        }
+        Depth::Full => full(matrix, scratch, par, sheet),
+    }
+}
+
+fn full(matrix: &Matrix<'_>, scratch: &mut Scratch, par: Par, sheet: &mut Sheet) -> Result<(), Halt> {
+    let Products { gram, standardized } = products::products(matrix, true, scratch, par)?;
+    let unsolved = Reason::NotApplicable("the eigenvalues did not converge");
+    let square = gram::squared_norm(&gram);
+    let trace = gram::trace(&gram);
+    let mut eigenvalues = eigen::eigenvalues(&gram, par).ok_or(unsolved.clone())?;
+    drop(gram);
+    if products::is_small(matrix) || is_lossy(&eigenvalues, matrix.long() as u64) {
+        let singular = products::exact_singular_values(matrix, scratch, par)?;
+        eigenvalues = singular.iter().map(|s| s * s).collect();
+    }
+    put_top(matrix, trace, eigenvalues[0], sheet);
+    put_participation(matrix, trace, square, sheet);
+    put_spectrum(matrix, &eigenvalues, sheet);
+    let components = standardized.ok_or(unsolved.clone())?;
+    if gram::trace(&components) > 0.0 {
+        put_components(matrix, &eigen::eigenvalues(&components, par).ok_or(unsolved)?, sheet);
+    } else {
+        lack_components(&Reason::Constant, sheet);
+    }
+    Ok(())
+}
+
+/// Whether the rounding of a Gram matrix could show in a metric.
+///
+/// Eigenvalues of a Gram are off by a few ε λ₁, so a singular value s is off by that over 2 s.
+fn is_lossy(eigenvalues: &[f64], long_side: u64) -> bool {
+    /// Error of an eigenvalue over the largest: well above what was seen, at any size.
+    const ERROR: f64 = 32.0 * f64::EPSILON;
+    /// A tenth of the relative bound of `effective_rank`.
+    const ENTROPY_ERROR_MAX: f64 = 1e-5;
+    /// A tenth of the relative bound of `alpha_hill`.
+    const CUT_ERROR_MAX: f64 = 1e-4;
+    let error = ERROR * eigenvalues[0];
+    let total: f64 = eigenvalues.iter().map(|value| value.sqrt()).sum();
+    let threshold = shape::rank_threshold(eigenvalues[0].sqrt(), long_side);
+    let mut entropy_error = 0.0;
+    for &value in eigenvalues {
+        let s = value.sqrt();
+        let s_error = if value > error { error / (2.0 * s) } else { error.sqrt() };
+        let p = (s.max(s_error) / total).max(f64::MIN_POSITIVE);
+        entropy_error += s_error / total * (1.0 - p.ln());
+        if (s - threshold).abs() <= s_error + 1e-9 * threshold {
+            return true;
+        }
+    }
+    let cut = eigenvalues[(eigenvalues.len() / 2).max(1) - 1];
+    entropy_error > ENTROPY_ERROR_MAX || error > CUT_ERROR_MAX * cut
+}
+
+/// Largest eigenvalue of a Gram matrix.
+fn top_of(mut matrix: Mat<f64>) -> Option<f64> {
+    gram::symmetrize(&mut matrix);
+    eigen::top_eigenvalue(matrix.nrows(), TOP_TOLERANCE, TOP_STEPS_MAX, |x, y| {
+        for (&weight, column) in x.iter().zip(matrix.col_iter()) {
+            y.iter_mut().zip(column.iter()).for_each(|(y, g)| *y += weight * g);
+        }
+        Some(())
+    })
+}
+
+/// Norms of a matrix that is read once for each step of the iteration.
+fn top_by_passes(matrix: &Matrix<'_>, scratch: &mut Scratch, sheet: &mut Sheet) -> Result<(), Halt> {
+    let mut trace = 0.0;
+    let mut failed = None;
+    let top = eigen::top_eigenvalue(matrix.columns, 10.0 * TOP_TOLERANCE, TOP_STEPS_MAX, |x, y| {
+        trace = 0.0;
+        let pass = matrix.each_row_panel(scratch, |_, values| {
+            for row in values.chunks_exact(matrix.columns) {
+                let along: f64 = row.iter().zip(x).map(|(w, x)| w * x).sum();
+                trace += row.iter().map(|w| w * w).sum::<f64>();
+                y.iter_mut().zip(row).for_each(|(y, w)| *y += along * w);
+            }
+            if trace.is_finite() { Ok(()) } else { Err(Reason::NotFinite.into()) }
+        });
+        pass.map_err(|halt| failed = Some(halt)).ok()
+    });
+    if let Some(halt) = failed {
+        return Err(halt);
+    }
+    put_top(matrix, trace, top.ok_or(Reason::AllZero)?, sheet);
+    sheet.lack("participation_ratio", Reason::OverBudget);
+    sheet.lack("participation_ratio_excess_over_null", Reason::OverBudget);
+    Ok(())
+}
+
+fn null_of(matrix: &Matrix<'_>) -> (MarchenkoPastur, SpectrumNull) {
+    let (rows, columns) = (matrix.rows as u64, matrix.columns as u64);
+    let law = MarchenkoPastur::new(rows, columns);
+    let null = SpectrumNull::new(rows, columns, &law);
+    (law, null)
+}
+
+fn put_top(matrix: &Matrix<'_>, trace: f64, largest: f64, sheet: &mut Sheet) {
+    let (m, n) = (matrix.rows as f64, matrix.columns as f64);
+    let edge = m.sqrt() + n.sqrt();
+    let rms = (trace / (m * n)).sqrt();
+    sheet.put("frobenius_norm", trace.sqrt() * matrix.scale);
+    sheet.put("spectral_norm", largest.sqrt() * matrix.scale);
+    sheet.put("spectral_norm_excess_over_null", (largest.sqrt() - rms * edge) * matrix.scale);
+    sheet.put("stable_rank", trace / largest);
+    sheet.put("stable_rank_excess_over_null", trace / largest - m * n / (edge * edge));
+}
+
+fn put_participation(matrix: &Matrix<'_>, trace: f64, square: f64, sheet: &mut Sheet) {
+    let (m, n) = (matrix.rows as f64, matrix.columns as f64);
+    let ratio = trace * trace / square;
+    sheet.put("participation_ratio", ratio);
+    sheet.put("participation_ratio_excess_over_null", ratio - (m * n + 2.0) / (m + n + 1.0));
+}
+
+fn put_spectrum(matrix: &Matrix<'_>, eigenvalues: &[f64], sheet: &mut Sheet) {
+    let (law, null) = null_of(matrix);
+    let long = matrix.long() as u64;
+    let singular: Vec<f64> = eigenvalues.iter().map(|value| value.sqrt()).collect();
+    let rank = shape::effective_rank(&singular).ok_or(Reason::AllZero);
+    sheet.put_or("effective_rank", rank.clone());
+    sheet.put_or("effective_rank_excess_over_null", rank.map(|rank| rank - null.effective_rank));
+    sheet.put("numerical_rank", shape::numerical_rank(&singular, long) as f64);
+    // what lies below f64's own rounding is zero, whatever was computed for it
+    let floor = singular[0] * long as f64 * f64::EPSILON;
+    let real: Vec<f64> =
+        singular.iter().zip(eigenvalues).map(|(s, value)| if *s > floor { *value } else { 0.0 }).collect();
+    let too_few = Reason::TooFew { needs: shape::ALPHA_HILL_MIN as u64 };
+    let alpha = shape::alpha_hill(&real).ok_or(too_few);
+    sheet.put_or("alpha_hill", alpha.clone());
+    let excess = alpha.and_then(|alpha| null.alpha_hill.map(|null| alpha - null).ok_or(Reason::Constant));
+    sheet.put_or("alpha_hill_excess_over_null", excess);
+    put_power_law(&real, matrix.scale, sheet);
+    put_bulk(&law, &real, matrix, sheet);
+}
+
+fn put_power_law(eigenvalues: &[f64], scale: f64, sheet: &mut Sheet) {
+    let fit =
+        shape::fit_power_law(eigenvalues).ok_or(Reason::TooFew { needs: shape::POWER_LAW_TAIL_MIN as u64 });
+    sheet.put_or("alpha_fit", fit.clone().map(|fit| fit.alpha));
+    sheet.put_or("alpha_fit_ks_statistic", fit.clone().map(|fit| fit.ks));
+    sheet.put_or("alpha_fit_tail_count", fit.clone().map(|fit| fit.tail as f64));
+    let largest = eigenvalues[0] * scale * scale;
+    sheet.put_or("alpha_weighted", fit.map(|fit| fit.alpha * largest.log10()));
+}
+
+fn put_bulk(law: &MarchenkoPastur, eigenvalues: &[f64], matrix: &Matrix<'_>, sheet: &mut Sheet) {
+    let singular = |index: usize| eigenvalues[index].sqrt();
+    sheet.put("smallest_singular_value", singular(eigenvalues.len() - 1) * matrix.scale);
+    let deficient = Reason::NotApplicable("half of the singular values are zero");
+    let middle = singular(eigenvalues.len() / 2);
+    let to_median = if middle > 0.0 { Ok(singular(0) / middle) } else { Err(deficient.clone()) };
+    sheet.put_or("condition_to_median", to_median);
+    let fit = fit_bulk(law, eigenvalues, matrix.long() as u64).ok_or(deficient);
+    sheet.put_or("mp_edge", fit.clone().map(|fit| fit.edge * matrix.scale));
+    sheet.put_or("mp_sigma", fit.clone().map(|fit| fit.sigma * matrix.scale));
+    sheet.put_or("mp_spikes", fit.clone().map(|fit| fit.spikes as f64));
+    sheet.put_or("mp_bulk_ks_statistic", fit.map(|fit| fit.ks));
+}
+
+const COMPONENTS: [MetricName; 4] = [
+    "pca_first_component_ratio",
+    "pca_first_component_ratio_excess_over_null",
+    "pca_components_90",
+    "pca_components_90_excess_over_null",
+];
+
+fn lack_components(reason: &Reason, sheet: &mut Sheet) {
+    sheet.lack_all(&COMPONENTS, reason);
+}
+
+fn put_components(matrix: &Matrix<'_>, eigenvalues: &[f64], sheet: &mut Sheet) {
+    /// Share of the variance that the components are counted for.
+    const SHARE: f64 = 0.9;
+    let (_, null) = null_of(matrix);
+    let total: f64 = eigenvalues.iter().sum();
+    let first = eigenvalues[0] / total;
+    let Some(count) = shape::components_for(eigenvalues, SHARE) else {
+        return lack_components(&Reason::Constant, sheet);
+    };
+    sheet.put("pca_first_component_ratio", first);
+    sheet.put("pca_first_component_ratio_excess_over_null", first - null.first_component_ratio);
+    sheet.put("pca_components_90", count as f64);
+    sheet.put("pca_components_90_excess_over_null", count as f64 - null.components_90);
+}
