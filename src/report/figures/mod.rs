@@ -11,7 +11,10 @@
 
 pub mod checkpoint;
 mod figure;
+pub mod heads;
+pub mod run;
 mod statistics;
+pub mod tensor;
 
 pub use figure::{Axis, Basis, Fact, Figure, Mark, Number, Numbers, Panel, Ramp, Scale, Side, Table, Tone};
 

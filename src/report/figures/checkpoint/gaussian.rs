@@ -122,7 +122,7 @@ fn counted(values: &[f32], low: f64, high: f64, bins: usize) -> Vec<f64> {
 
 /// Share of the mass in each bin, from quantiles at (i + 1/2)/n: between two of them lies 1/n, spread
 /// evenly; before the first and after the last lies half as much, spread to the extremes.
-fn spread(quantiles: &[f32], edges: &[f64], low: f64, high: f64) -> Option<Vec<f64>> {
+pub fn spread(quantiles: &[f32], edges: &[f64], low: f64, high: f64) -> Option<Vec<f64>> {
     if quantiles.len() < 2 {
         return None;
     }

@@ -18,8 +18,11 @@ mod variance;
 
 use super::FigureDef;
 
-pub use head_clusters::{Clusters, head_clusters};
-pub use matrix::shrink;
+pub(super) use gaussian::{histogram_panel, spread, tails};
+pub use head_clusters::{Clusters, FIGURE as TREES, head_clusters};
+pub(super) use head_norms::layer_head_map;
+pub(super) use matrix::read;
+pub use matrix::{FIGURE as MATRIX, shrink};
 
 /// All of them, in the order in which they are shown.
 pub static FIGURES: &[&FigureDef] = &[
