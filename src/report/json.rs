@@ -6,8 +6,8 @@ use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 use crate::terms::{
-    Catalog, Category, Finding, MetricName, Problem, Reading, Reason, Samples, Subject, SubjectReading,
-    TensorReading, Unit,
+    Catalog, Category, Finding, MetricName, Problem, Reading, Reason, RunStatus, Samples, Severity, Subject,
+    SubjectReading, TensorReading, Unit,
 };
 
 /// One reading as JSON: `checkpoint`, `tensors`, `layers` (with their heads), `model` and `answers`.
@@ -234,4 +234,43 @@ pub fn finding_json(finding: &Finding) -> Value {
         "confidence": finding.confidence,
         "last_good_step": finding.last_good_step,
     })
+}
+
+/// A run as one row: what it does, how far it is, how it is.
+pub fn overview(status: &RunStatus) -> Value {
+    let latest = status.latest.as_deref();
+    let count =
+        |severity: Severity| status.open.iter().filter(|finding| finding.severity == severity).count();
+    json!({
+        "run": status.run,
+        "directory": status.directory.to_string_lossy(),
+        "attempt": status.attempt,
+        "phase": status.phase,
+        "step": latest.map(|reading| reading.key.step),
+        "max_steps": latest.and_then(|reading| reading.trainer.max_steps),
+        "timestamp_seconds": latest.map(|reading| reading.checkpoint.timestamp_seconds),
+        "family": latest.map(|reading| reading.family.clone()),
+        "elements": latest.map(|reading| Inventory::of(reading).elements),
+        "coverage_ratio": latest.map(Reading::coverage_ratio),
+        "loss": latest.and_then(|reading| reading.trainer.loss()),
+        "losses": status.losses.iter().map(|(step, loss)| json!([step, finite(*loss)])).collect::<Vec<_>>(),
+        "worst": status.worst().map(Severity::name),
+        "open": {
+            "critical": count(Severity::Critical), "warning": count(Severity::Warning), "info": count(Severity::Info),
+        },
+        "findings_total": status.findings_total,
+        "last_good": status.last_good.as_ref().map(|(step, path)| json!({
+            "step": step, "path": path.to_string_lossy(),
+        })),
+        "checkpoints_total": status.checkpoints_total,
+        "checkpoint_failures_total": status.checkpoint_failures_total,
+        "publish_delay_seconds": status.publish_delay_seconds,
+        "duration_seconds": status.duration_seconds,
+        "pending": status.pending.iter().map(|(path, why)| json!([path.to_string_lossy(), why])).collect::<Vec<_>>(),
+        "missed": status.missed,
+    })
+}
+
+fn finite(value: f64) -> Option<f64> {
+    Some(value).filter(|value| value.is_finite())
 }

@@ -13,12 +13,13 @@ mod history;
 mod html;
 mod json;
 mod number;
+pub mod page;
 mod terminal;
 mod weights;
 
-pub use history::{HistoryFormat, history, history_json};
+pub use history::{HistoryFormat, history, history_json, subject_words};
 pub use html::inspect_html;
-pub use json::{finding_json, inspect_json, problem_json};
+pub use json::{finding_json, inspect_json, overview, problem_json, tensor_json};
 pub use number::{bytes, count, significant};
 pub use terminal::{Terminal, finding_line, finding_line_in, findings_jsonl, findings_text, inspect_text};
 pub use weights::Weights;

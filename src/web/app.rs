@@ -1,12 +1,14 @@
 //! What the server needs to know, and the server itself.
 
 use std::io;
+use std::ops::Deref;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
+use super::past::Readings;
 use crate::export;
 use crate::report::Weights;
 use crate::store::Store;
@@ -27,7 +29,7 @@ pub struct Settings {
 }
 
 impl Default for Settings {
-    /// 30 seconds: the dearest picture, a singular value decomposition of a large matrix, stays below.
+    /// 30 seconds: the dearest picture, a decomposition of a large matrix, stays below.
     fn default() -> Self {
         Self { hosts: Vec::new(), request_timeout: Duration::from_secs(30) }
     }
@@ -59,11 +61,35 @@ impl App {
     }
 }
 
+/// The app with what the server itself keeps.
+#[derive(Clone)]
+pub struct Site {
+    app: App,
+    /// Readings that were looked at last.
+    pub readings: Arc<Readings>,
+    /// Turns true when the server is to end: open event streams end then.
+    pub stopping: watch::Receiver<bool>,
+}
+
+impl Deref for Site {
+    type Target = App;
+
+    fn deref(&self) -> &App {
+        &self.app
+    }
+}
+
 /// Serves until `shutdown` is done, then finishes the requests that are under way.
 pub async fn serve(
     listener: TcpListener,
     app: App,
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> io::Result<()> {
-    axum::serve(listener, super::routes::router(app)).with_graceful_shutdown(shutdown).await
+    let (stop, stopping) = watch::channel(false);
+    let site = Site { app, readings: Arc::default(), stopping };
+    let shutdown = async move {
+        shutdown.await;
+        let _ = stop.send(true);
+    };
+    axum::serve(listener, super::routes::router(site)).with_graceful_shutdown(shutdown).await
 }

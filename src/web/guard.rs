@@ -10,7 +10,7 @@ use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
-use super::app::App;
+use super::app::Site;
 
 /// Only our own files may run, style, be shown or be fetched; nobody may frame the page.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; \
@@ -27,7 +27,7 @@ const HEADERS: [(HeaderName, &str); 6] = [
 ];
 
 /// Refuses foreign hosts, adds the security headers.
-pub async fn guard(State(app): State<App>, request: Request, next: Next) -> Response {
+pub async fn guard(State(app): State<Site>, request: Request, next: Next) -> Response {
     let host = request.headers().get(header::HOST).and_then(|host| host.to_str().ok());
     let mut response = if host.is_none_or(|host| is_ours(host, &app.settings.hosts)) {
         next.run(request).await

@@ -107,6 +107,8 @@ impl FigureDef {
     pub fn figure(&self, material: Material<'_>, choice: &Choice) -> Figure {
         let (body, absent) = match (self.draw)(material, choice) {
             Ok(body) => (body, None),
+            // With the weights it could be drawn: readers tell this apart from "not applicable".
+            Err(why) if why == GONE => (Body::from_weights(String::new()), Some(why)),
             Err(why) => (Body::stored(String::new()), Some(why)),
         };
         Figure {

@@ -3,18 +3,45 @@
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::IntoResponse;
+use axum::routing::get;
 use prometheus::core::Collector;
 
+use super::{Answer, Route};
 use crate::export::{self, SnapshotCollector};
-use crate::web::app::App;
+use crate::web::app::Site;
+
+/// Health and the scrape.
+pub const ROUTES: &[Route] = &[
+    Route {
+        path: "/healthz",
+        summary: "Alive: the server answers",
+        query: &[],
+        answer: Answer::Text("text/plain"),
+        handler: || get(healthz),
+    },
+    Route {
+        path: "/readyz",
+        summary: "Ready: what was there at the start is weighed or queued; 503 before",
+        query: &[],
+        answer: Answer::Text("text/plain"),
+        handler: || get(readyz),
+    },
+    Route {
+        path: "/metrics",
+        summary: "The scrape, as Prometheus text or OpenMetrics",
+        query: &[],
+        answer: Answer::Text("text/plain"),
+        handler: || get(metrics),
+    },
+];
 
 /// Alive: the server answers.
-pub async fn healthz() -> &'static str {
+async fn healthz() -> &'static str {
     "ok\n"
 }
 
 /// Ready: the first scan is done, and what it found is weighed or queued; 503 before.
-pub async fn readyz(State(app): State<App>) -> impl IntoResponse {
+async fn readyz(State(app): State<Site>) -> impl IntoResponse {
     let snapshot = app.snapshots.borrow().clone();
     match (&snapshot.store_trouble, snapshot.ready) {
         (Some(trouble), _) => {
@@ -26,7 +53,7 @@ pub async fn readyz(State(app): State<App>) -> impl IntoResponse {
 }
 
 /// The scrape: fresh samples of the published state, in the form that the scraper asks for.
-pub async fn metrics(State(app): State<App>, headers: HeaderMap) -> impl IntoResponse {
+async fn metrics(State(app): State<Site>, headers: HeaderMap) -> impl IntoResponse {
     let snapshot = app.snapshots.borrow().clone();
     app.counters.scrapes.increment();
     let wanted = headers.get(header::ACCEPT).and_then(|accept| accept.to_str().ok()).unwrap_or("");

@@ -1,33 +1,83 @@
-//! All routes, one list.
+//! All routes, one list: the router and the OpenAPI document are made from it.
 
+mod asked;
+mod catalog;
+mod checkpoints;
+mod findings;
+mod fleet;
 mod health;
+mod openapi;
 mod page;
+mod runs;
+mod search;
+mod series;
 
 use axum::Router;
+use axum::http::StatusCode;
 use axum::middleware::from_fn_with_state;
-use axum::routing::get;
+use axum::routing::MethodRouter;
 use tower_http::compression::CompressionLayer;
 use tower_http::limit::RequestBodyLimitLayer;
 use tower_http::timeout::TimeoutLayer;
 
-use super::app::App;
+use super::app::Site;
 use super::guard::guard;
 
 /// Nothing that is sent here is longer: acknowledgements and silences are a few words.
 const BODY_BYTES_MAX: usize = 64 << 10;
 
+/// One route's entry.
+pub struct Route {
+    /// Path, parameters in braces.
+    pub path: &'static str,
+    /// What it answers, in one sentence without a full stop.
+    pub summary: &'static str,
+    /// What may be asked for.
+    pub query: &'static [asked::Parameter],
+    /// What comes back: a schema of [`openapi`], or a media type for what is not JSON.
+    pub answer: Answer,
+    /// The code.
+    pub handler: fn() -> MethodRouter<Site>,
+}
+
+/// What a route answers with.
+pub enum Answer {
+    /// JSON of that schema.
+    Json(&'static str),
+    /// JSON: an array of that schema.
+    List(&'static str),
+    /// JSON: one page of an array of that schema.
+    Page(&'static str),
+    /// Anything else, by its media type.
+    Text(&'static str),
+}
+
+/// Everything that is served, room by room.
+pub fn all() -> impl Iterator<Item = &'static Route> {
+    let rooms: [&[Route]; 10] = [
+        page::ROUTES,
+        health::ROUTES,
+        fleet::ROUTES,
+        runs::ROUTES,
+        checkpoints::ROUTES,
+        series::ROUTES,
+        findings::ROUTES,
+        search::ROUTES,
+        catalog::ROUTES,
+        openapi::ROUTES,
+    ];
+    rooms.into_iter().flatten()
+}
+
 /// Every route behind the guard.
-pub fn router(app: App) -> Router {
-    let timeout =
-        TimeoutLayer::with_status_code(axum::http::StatusCode::GATEWAY_TIMEOUT, app.settings.request_timeout);
-    Router::new()
-        .route("/", get(page::index))
-        .route("/healthz", get(health::healthz))
-        .route("/readyz", get(health::readyz))
-        .route("/metrics", get(health::metrics))
+pub fn router(site: Site) -> Router {
+    let timeout = TimeoutLayer::with_status_code(StatusCode::GATEWAY_TIMEOUT, site.settings.request_timeout);
+    let router = all().fold(Router::new(), |router, route| router.route(route.path, (route.handler)()));
+    router
+        .fallback(asked::nothing_here)
         .layer(timeout)
         .layer(CompressionLayer::new())
         .layer(RequestBodyLimitLayer::new(BODY_BYTES_MAX))
-        .layer(from_fn_with_state(app.clone(), guard))
-        .with_state(app)
+        .layer(from_fn_with_state(site.clone(), guard))
+        .with_state(site)
 }

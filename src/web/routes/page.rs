@@ -1,27 +1,39 @@
-//! The page.
+//! The page and its files.
 
-use axum::extract::State;
-use axum::response::Html;
+use axum::extract::Path;
+use axum::http::HeaderMap;
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
 
-use crate::web::app::App;
+use super::asked::Refusal;
+use super::{Answer, Route};
+use crate::web::asset::{ASSETS, INDEX};
 
-/// Runs and findings as a plain list.
-pub async fn index(State(app): State<App>) -> Html<String> {
-    let snapshot = app.snapshots.borrow().clone();
-    let mut out = String::from(
-        "<!doctype html><html lang=en><meta charset=utf-8><title>weighbridge</title><h1>weighbridge</h1><ul>",
-    );
-    for run in &snapshot.runs {
-        let step = run.latest.as_ref().map_or("–".to_owned(), |reading| reading.key.step.to_string());
-        out.push_str(&format!("<li>{} step {step}<ul>", escape(run.run.as_str())));
-        for finding in &run.open {
-            out.push_str(&format!("<li>{}: {}", finding.severity, escape(&finding.summary)));
-        }
-        out.push_str("</ul>");
-    }
-    Html(out)
+/// The page and its files.
+pub const ROUTES: &[Route] = &[
+    Route {
+        path: "/",
+        summary: "The page",
+        query: &[],
+        answer: Answer::Text("text/html"),
+        handler: || get(index),
+    },
+    Route {
+        path: "/assets/{name}",
+        summary: "A file of the page",
+        query: &[],
+        answer: Answer::Text("application/octet-stream"),
+        handler: || get(asset),
+    },
+];
+
+async fn index(headers: HeaderMap) -> Response {
+    INDEX.answer(&headers)
 }
 
-fn escape(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
+async fn asset(Path(name): Path<String>, headers: HeaderMap) -> Response {
+    match ASSETS.iter().find(|asset| asset.name == name) {
+        Some(asset) => asset.answer(&headers),
+        None => Refusal::missing("the page has no such file").into_response(),
+    }
 }

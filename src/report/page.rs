@@ -1,0 +1,63 @@
+//! The files of the page and of one-file reports, inside this program.
+//!
+//! Plain scripts without a build step, in the order in which they are read; `draw/` turns figures into
+//! pictures and is the same for both, `view/` is the page alone.
+
+macro_rules! files {
+    ($($path:literal),* $(,)?) => { concat!($(include_str!(concat!("page/", $path)), "\n"),*) };
+}
+
+/// Draws figures: page and report.
+pub const DRAW: &str = files!(
+    "draw/start.js",
+    "draw/element.js",
+    "draw/colour.js",
+    "draw/number.js",
+    "draw/scale.js",
+    "draw/marks.js",
+    "draw/heat.js",
+    "draw/panel.js",
+    "draw/save.js",
+    "draw/figure.js",
+);
+
+/// Everything that the page runs.
+pub const APP: &str = files!(
+    "draw/start.js",
+    "draw/element.js",
+    "draw/colour.js",
+    "draw/number.js",
+    "draw/scale.js",
+    "draw/marks.js",
+    "draw/heat.js",
+    "draw/panel.js",
+    "draw/save.js",
+    "draw/figure.js",
+    "view/api.js",
+    "view/parts.js",
+    "view/fleet.js",
+    "view/run.js",
+    "view/checkpoint.js",
+    "view/tensor.js",
+    "view/tiles.js",
+    "view/heads.js",
+    "view/finding.js",
+    "view/overlay.js",
+    "view/search.js",
+    "view/start.js",
+);
+
+/// What a one-file report runs after [`DRAW`].
+pub const REPORT: &str = files!("report.js");
+
+/// Colours, type, layout: page and report.
+pub const STYLE: &str = include_str!("page/style.css");
+
+/// The page.
+pub const INDEX: &str = include_str!("page/index.html");
+
+/// Sign in the browser's tab.
+pub const ICON: &str = include_str!("page/icon.svg");
+
+/// Inter, latin, all weights, under the SIL Open Font License (`page/OFL.txt`).
+pub const FONT: &[u8] = include_bytes!("page/inter.woff2");

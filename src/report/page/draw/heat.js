@@ -1,0 +1,73 @@
+// Matrices as pictures: one small image, stretched over the plot.
+
+// Column of the mark under each of `width` pixels of the plot.
+function heatColumns(mark, sx, left, width) {
+  const columns = new Int32Array(width), [a, b] = mark.x;
+  if (!mark.at) {
+    for (let i = 0; i < width; i++) columns[i] = Math.min(mark.columns - 1, Math.max(0, Math.floor(((sx.invert(left + i + 0.5) - a) / (b - a)) * mark.columns)));
+    return columns;
+  }
+  let k = 0;
+  for (let i = 0; i < width; i++) {
+    const v = sx.invert(left + i + 0.5);
+    while (k + 1 < mark.at.length && v > (mark.at[k] + mark.at[k + 1]) / 2) k++;
+    columns[i] = k;
+  }
+  return columns;
+}
+
+function heatImage(mark, columns, colours) {
+  const canvas = document.createElement("canvas");
+  canvas.width = columns.length;
+  canvas.height = Math.max(mark.rows, 1);
+  const context = canvas.getContext("2d"), image = context.createImageData(canvas.width, canvas.height);
+  const table = ramp(mark.ramp), span = mark.high - mark.low || 1;
+  const broken = mark.label === "weight" ? [0xd4, 0x14, 0x78, 255] : [0, 0, 0, 0];
+  for (let row = 0, at = 0; row < mark.rows; row++) {
+    for (let i = 0; i < columns.length; i++, at += 4) {
+      const value = mark.values[row * mark.columns + columns[i]];
+      if (value === null || value === undefined) { image.data.set(broken, at); continue; }
+      const c = 3 * Math.round(255 * Math.min(1, Math.max(0, (value - mark.low) / span)));
+      image.data[at] = table[c]; image.data[at + 1] = table[c + 1]; image.data[at + 2] = table[c + 2]; image.data[at + 3] = 255;
+    }
+  }
+  context.putImageData(image, 0, 0);
+  return canvas.toDataURL();
+}
+
+let gradients = 0;
+
+// The bar that says which colour is which value.
+function colourBar(mark, colours, x, top, bottom) {
+  const id = `ramp${++gradients}`, table = ramp(mark.ramp), group = svg("g");
+  const stopsList = Array.from({ length: 13 }, (_, i) => svg("stop", { offset: i / 12, "stop-color": rampCss(table, 1 - i / 12) }));
+  const height = Math.min(bottom - top, 140);
+  group.append(
+    svg("defs", null, svg("linearGradient", { id, x1: 0, y1: 0, x2: 0, y2: 1 }, stopsList)),
+    svg("rect", { x, y: top, width: 8, height, rx: 2, fill: `url(#${id})` }),
+  );
+  const label = (value, y) => svg("text", { x: x + 12, y, fill: colours.soft, "font-size": 10 }, short(value, 3));
+  group.append(label(mark.high, top + 8), label(mark.low, top + height));
+  if (mark.ramp === "diverging" && mark.low < 0 && mark.high > 0) group.append(label(0, top + height / 2 + 4));
+  return group;
+}
+
+DRAWERS.heat = function (mark, sx, sy, group, colours, plot) {
+  const width = Math.max(1, Math.round(plot.right - plot.left));
+  const columns = heatColumns(mark, sx, plot.left, mark.at || mark.columns > width ? width : mark.columns);
+  const exact = !mark.at && mark.columns <= width ? Int32Array.from({ length: mark.columns }, (_, i) => i) : columns;
+  group.append(svg("image", {
+    x: plot.left, y: plot.top, width: plot.right - plot.left, height: plot.bottom - plot.top,
+    preserveAspectRatio: "none", href: heatImage(mark, exact, colours), style: null, "image-rendering": "pixelated",
+  }));
+  plot.heat = {
+    mark,
+    cell(px, py) {
+      const row = Math.min(mark.rows - 1, Math.max(0, Math.floor(((py - plot.top) / (plot.bottom - plot.top)) * mark.rows)));
+      const pixel = Math.min(width - 1, Math.max(0, Math.floor(px - plot.left)));
+      const column = exact === columns && columns.length === width ? columns[pixel] : Math.min(mark.columns - 1, Math.floor((pixel / width) * mark.columns));
+      return { row, column, value: mark.values[row * mark.columns + column] };
+    },
+  };
+  return [];
+};

@@ -1,0 +1,2 @@
+// weighbridge: figures are drawn here from typed JSON, by page and report alike.
+"use strict";

@@ -1,0 +1,27 @@
+// One finding: what, when, where, why, what to do.
+
+async function findingView({ run, id }) {
+  const data = await api(ofRun(run, `/findings/${encodeURIComponent(id)}`));
+  const f = data.finding;
+  const subject = (s) => s === "model" ? "model" : s.tensor ?? (s.head ? `layer ${s.head.layer} head ${s.head.head}` : s.layer !== undefined ? `layer ${s.layer}` : "model");
+  const line = (label, ...body) => el("div", null, el("dt", null, label), el("dd", null, ...body));
+  const rows = f.evidence.map((e) => el("tr", null, el("td", null, words(e.metric)), el("td", null, el("span", { class: "mono" }, subject(e.subject))), el("td", { class: "num" }, short(e.value, 5)), el("td", null, e.expected)));
+  const tensors = f.tensors.slice(0, 40).map((name) => el("li", null, el("a", { class: "mono", href: to.tensor(run, f.step, name, { attempt: f.attempt || undefined }) }, name)));
+  return {
+    title: f.summary, run, crumbs: [[run, to.run(run)], [words(f.detector), to.finding(run, id)]],
+    nodes: [
+      el("div", { class: "head" }, el("div", null, el("p", null, tag(f.severity, f.severity), " ", tag(f.resolved_step === null ? "" : "good", f.resolved_step === null ? "open" : `resolved at step ${f.resolved_step}`)),
+        el("h1", null, f.summary), el("p", { class: "lead" }, `${words(f.detector)} · since step ${f.step} · ${when(f.opened_at)} · confidence ${Math.round(f.confidence * 100)} %`)),
+        el("div", { class: "controls" }, el("a", { class: "small", href: to.step(run, f.step, { attempt: f.attempt || undefined, with: f.last_good_step ?? undefined }) }, f.last_good_step === null ? "Look at the weights" : `Beside last good (step ${f.last_good_step})`))),
+      el("div", { class: "two" },
+        el("section", { class: "card" }, el("h2", null, "What to do"), el("p", null, f.remedy),
+          f.last_good_step === null ? null : el("p", { class: "lead" }, "Last good checkpoint: ", el("a", { href: to.step(run, f.last_good_step) }, `step ${f.last_good_step}`))),
+        el("section", { class: "card" }, el("h2", null, "What usually causes this"), el("p", null, f.cause))),
+      el("div", { class: "block" }, data.figures.map((figure) => figureCard(figure, { level: 2 }))),
+      el("div", { class: "two block" },
+        el("section", { class: "card" }, el("h2", null, "Measurements that agree"), rows.length ? el("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "Measurements that agree" }, el("table", null, el("thead", null, el("tr", null, ["what", "of", "value", "expected"].map((h, i) => el("th", { scope: "col", class: i === 2 ? "num" : null }, h)))), el("tbody", null, rows))) : el("p", { class: "quiet" }, "It rests on the files themselves."),
+          f.dissent.length ? [el("h3", { class: "block" }, "What does not agree"), el("ul", null, f.dissent.map((d) => el("li", null, d)))] : null),
+        el("section", { class: "card" }, el("h2", null, f.tensors.length ? `Tensors, most suspect first (${f.tensors.length})` : "Where"), tensors.length ? el("ul", { class: "plain" }, tensors) : el("p", { class: "quiet" }, "The whole model, or a file."))),
+    ],
+  };
+}

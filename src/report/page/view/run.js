@@ -1,0 +1,88 @@
+// One run over its steps.
+
+const FIRST_METRICS = ["rms", "std", "ks_statistic", "l_kurtosis", "update_ratio", "stable_rank", "abs_max"];
+
+function metricChoices(metrics, subject) {
+  const of = metrics.filter((m) => !subject || m.subject === subject);
+  const groups = new Map();
+  for (const m of of) groups.set(m.family, [...(groups.get(m.family) || []), m]);
+  return groups;
+}
+
+function metricSelect(metrics, value, onchange) {
+  const select = el("select", { onchange: () => onchange(select.value) },
+    [...metricChoices(metrics)].map(([family, list]) => el("optgroup", { label: words(family) }, list.map((m) => el("option", { value: m.name, title: m.help }, words(m.name))))));
+  select.value = value;
+  return el("label", null, "metric", select);
+}
+
+async function runView({ run, parameters }) {
+  const [info, checkpoints, findings] = await Promise.all([api(ofRun(run)), allCheckpoints(run), api("/findings", { run, limit: 200 })]);
+  const names = info.metrics.map((m) => m.name);
+  let metric = names.includes(parameters.metric) ? parameters.metric : FIRST_METRICS.find((m) => names.includes(m)) || names[0];
+  let role = parameters.role || "";
+  const status = info.status;
+  if (!checkpoints.length) {
+    const why = status?.pending?.[0];
+    return { title: run, crumbs: [[run, to.run(run)]], nodes: [emptyState("No checkpoint was weighed yet", el("p", { class: "lead" }, why ? `${why[0]}: ${why[1]}` : "The run appears here in full when its first checkpoint is complete."))] };
+  }
+  const newest = checkpoints[checkpoints.length - 1];
+  const roles = [...new Set(info.tensors.map((t) => t.role))];
+  const pick = (stop, node) => {
+    const plot = node.plot;
+    if (!plot.heat) return;
+    const step = stop.mark.at[stop.column], name = plot.labels[stop.row];
+    const head = /^layer (\d+) head \d+$/.exec(name);
+    location.hash = info.tensors.some((t) => t.name === name) ? to.tensor(run, step, name) : head ? to.heads(run, step, { layer: head[1] }) : to.step(run, step);
+  };
+  const ask = (id) => api(ofRun(run, `/figures/${id}`), { metric, role: role || undefined });
+  const [trainer, heat, bands, trajectory] = await Promise.all([ask("trainer"), metric ? ask("heat") : null, metric ? ask("bands") : null, ask("trajectory")]);
+  const cards = {
+    trainer: figureCard(trainer, { level: 2 }),
+    heat: heat && figureCard(heat, { level: 2, onPick: pick, controls: null }),
+    bands: bands && figureCard(bands, { level: 2 }),
+    trajectory: figureCard(trajectory, { level: 2, onPick: (stop) => { const step = /^step (\d+)$/.exec(stop.text); if (step) location.hash = to.step(run, step[1]); } }),
+  };
+  const help = el("p", { class: "lead" });
+  const explain = () => { help.textContent = info.metrics.find((m) => m.name === metric)?.help || ""; };
+  const changed = latestOnly(async () => {
+    note(to.run(run, { metric, role }));
+    explain();
+    const [h, b] = await Promise.all([ask("heat"), ask("bands")]);
+    cards.heat.draw(h);
+    cards.bands.draw(b);
+  });
+  explain();
+  const line = el("div", null, timeline(run, checkpoints));
+  const list = el("ul", { class: "finding-list" });
+  const showFindings = (items) => list.replaceChildren(...(items.length ? items.map(findingItem) : [el("li", null, tag("good", "healthy"), el("p", null, "Nothing was found in this run."))]));
+  showFindings(findings.items);
+  const picker = metric ? el("div", { class: "head block" }, el("div", null, el("h2", null, "Any metric over the run"), help),
+    el("div", { class: "controls" }, metricSelect(info.metrics, metric, (v) => { metric = v; changed(); }),
+      choose("role", [{ value: "", label: "all roles" }, ...roles.map((r) => ({ value: r, label: words(r) }))], role, (v) => { role = v; changed(); }))) : null;
+  const refresh = async () => {
+    const [points, found, log] = await Promise.all([allCheckpoints(run), api("/findings", { run, limit: 200 }), ask("trainer")]);
+    line.replaceChildren(timeline(run, points));
+    showFindings(found.items);
+    cards.trainer.draw(log);
+    if (metric) { cards.heat.draw(await ask("heat")); cards.bands.draw(await ask("bands")); }
+    cards.trajectory.draw(await ask("trajectory"));
+  };
+  const last = newest;
+  return {
+    title: run, crumbs: [[run, to.run(run)]], run, refresh,
+    nodes: [
+      el("div", { class: "head" },
+        el("div", null, el("h1", null, run), el("p", { class: "lead" }, [info.family, status?.directory].filter(Boolean).join(" · "))),
+        el("div", { class: "controls" }, el("a", { class: "small", href: to.step(run, last.step) }, "Look at the weights"), el("a", { class: "small", href: to.heads(run, last.step) }, "Heads"), el("a", { class: "small", href: to.overlay({ runs: run.replaceAll(",", "%2C"), metric }) }, "Compare"))),
+      el("div", { class: "card" }, el("div", { class: "stats" },
+        stat("newest step", grouped(last.step)), stat("checkpoints", grouped(checkpoints.length)),
+        stat("loss", short(last.loss)), stat("parameters", bigCount(status?.elements)), stat("layers", info.layers || "–"),
+        stat("last good", status?.last_good ? `step ${status.last_good.step}` : "–", status?.last_good?.path), stat("findings", findings.total))),
+      el("section", { class: "card block" }, el("h2", null, "Checkpoints"), line),
+      el("section", { class: "block" }, el("h2", null, "Findings"), list),
+      el("div", { class: "block" }, cards.trainer),
+      picker, cards.heat, cards.bands && el("div", { class: "block" }, cards.bands), el("div", { class: "block" }, cards.trajectory),
+    ],
+  };
+}

@@ -1,0 +1,205 @@
+//! One checkpoint: its numbers and its pictures.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::{Path, Query, State};
+use axum::routing::get;
+use serde_json::{Value, json};
+
+use super::asked::{
+    ATTEMPT, Answered, Asked, COLUMNS, DIMENSIONS, LAYER, LIMIT, OFFSET, ROLE, ROWS, Refusal, TENSOR,
+    WEIGHTS, work,
+};
+use super::{Answer, Route};
+use crate::report::figures::{self, Figure, FigureDef, Material};
+use crate::report::{inspect_json, tensor_json};
+use crate::terms::{Reading, ReadingKey, RunId, Step, Subject, TensorReading};
+use crate::web::app::Site;
+
+/// Checkpoints.
+pub const ROUTES: &[Route] = &[
+    Route {
+        path: "/api/v1/runs/{run}/checkpoints/{step}",
+        summary: "Every number of a checkpoint, as inspect --format json writes them",
+        query: &[ATTEMPT],
+        answer: Answer::Json("Inspection"),
+        handler: || get(checkpoint),
+    },
+    Route {
+        path: "/api/v1/runs/{run}/checkpoints/{step}/summary",
+        summary: "A checkpoint without its tensors: facts, totals, the five questions answered",
+        query: &[ATTEMPT],
+        answer: Answer::Json("Summary"),
+        handler: || get(summary),
+    },
+    Route {
+        path: "/api/v1/runs/{run}/checkpoints/{step}/tensors",
+        summary: "The checkpoint's tensors with their values",
+        query: &[ATTEMPT, LIMIT, OFFSET],
+        answer: Answer::Page("Tensor"),
+        handler: || get(tensors),
+    },
+    Route {
+        path: "/api/v1/runs/{run}/checkpoints/{step}/figures",
+        summary: "All pictures of a checkpoint that stored numbers can draw",
+        query: &[ATTEMPT, TENSOR, ROLE, LAYER],
+        answer: Answer::List("Figure"),
+        handler: || get(pictures),
+    },
+    Route {
+        path: "/api/v1/runs/{run}/checkpoints/{step}/figures/{figure}",
+        summary: "One picture of a checkpoint, from its weights where it needs them",
+        query: &[ATTEMPT, TENSOR, ROLE, LAYER, DIMENSIONS, ROWS, COLUMNS, WEIGHTS],
+        answer: Answer::Json("Figure"),
+        handler: || get(picture),
+    },
+    Route {
+        path: "/api/v1/runs/{run}/checkpoints/{step}/tensor",
+        summary: "One tensor: its numbers now, and what they were over the run",
+        query: &[ATTEMPT, TENSOR],
+        answer: Answer::Json("TensorView"),
+        handler: || get(tensor),
+    },
+];
+
+/// Every picture of a checkpoint, whatever view shows it.
+fn find(id: &str) -> Option<&'static FigureDef> {
+    let views = [figures::checkpoint::FIGURES, figures::tensor::FIGURES, figures::heads::FIGURES];
+    views.into_iter().flatten().copied().find(|figure| figure.id == id)
+}
+
+fn reading(site: &Site, run: &str, step: u64, asked: &Asked) -> Answered<Arc<Reading>> {
+    let run = RunId::new(run);
+    let missing = || Refusal::missing(format!("run {run} has no reading of step {step}"));
+    let key: ReadingKey = site.key(&run, Step(step), asked.attempt).ok_or_else(missing)?;
+    site.reading(&key)?.ok_or_else(missing)
+}
+
+type Place = Path<(String, u64)>;
+
+async fn checkpoint(
+    State(site): State<Site>,
+    Path((run, step)): Place,
+    Query(asked): Query<Asked>,
+) -> Answered<Json<Value>> {
+    work(site, move |site| Ok(Json(inspection(site, &*reading(site, &run, step, &asked)?)))).await
+}
+
+async fn summary(
+    State(site): State<Site>,
+    Path((run, step)): Place,
+    Query(asked): Query<Asked>,
+) -> Answered<Json<Value>> {
+    work(site, move |site| {
+        let mut value = inspection(site, &*reading(site, &run, step, &asked)?);
+        if let Some(fields) = value.as_object_mut() {
+            fields.shift_remove("tensors");
+            fields.shift_remove("layers");
+        }
+        Ok(Json(value))
+    })
+    .await
+}
+
+fn inspection(site: &Site, reading: &Reading) -> Value {
+    let answers: [Value; 0] = [];
+    let mut value = inspect_json(reading, &site.catalog, &answers);
+    value["checkpoint"]["exists"] = json!(reading.checkpoint.path.exists());
+    value
+}
+
+async fn tensors(
+    State(site): State<Site>,
+    Path((run, step)): Place,
+    Query(asked): Query<Asked>,
+) -> Answered<Json<Value>> {
+    work(site, move |site| {
+        let reading = reading(site, &run, step, &asked)?;
+        Ok(Json(asked.page(reading.tensors.iter().map(|tensor| tensor_json(tensor, &site.catalog)))))
+    })
+    .await
+}
+
+async fn pictures(
+    State(site): State<Site>,
+    Path((run, step)): Place,
+    Query(asked): Query<Asked>,
+) -> Answered<Json<Vec<Figure>>> {
+    work(site, move |site| {
+        let reading = reading(site, &run, step, &asked)?;
+        let choice = asked.choice()?;
+        let material = Material { reading: &reading, weights: None };
+        Ok(Json(figures::checkpoint::FIGURES.iter().map(|figure| figure.figure(material, &choice)).collect()))
+    })
+    .await
+}
+
+async fn picture(
+    State(site): State<Site>,
+    Path((run, step, id)): Path<(String, u64, String)>,
+    Query(asked): Query<Asked>,
+) -> Answered<Json<Figure>> {
+    work(site, move |site| {
+        let figure = find(&id).ok_or_else(|| Refusal::missing(format!("no picture is called {id}")))?;
+        let reading = reading(site, &run, step, &asked)?;
+        let weights = if asked.weights == Some(false) { None } else { (site.weights)(&reading) };
+        let material = Material { reading: &reading, weights: weights.as_ref() };
+        Ok(Json(figure.figure(material, &asked.choice()?)))
+    })
+    .await
+}
+
+/// Checkpoints whose stored histograms are laid side by side: each costs one whole reading.
+const PAST_MAX: usize = 40;
+/// Metrics of change that are drawn over the run.
+const CHANGES: [&str; 3] = ["update_ratio", "cosine_to_previous", "identical_ratio"];
+
+async fn tensor(
+    State(site): State<Site>,
+    Path((run, step)): Place,
+    Query(asked): Query<Asked>,
+) -> Answered<Json<Value>> {
+    work(site, move |site| {
+        let name = asked.tensor.clone().ok_or_else(|| Refusal::bad("name a tensor: ?tensor=…"))?;
+        let reading = reading(site, &run, step, &asked)?;
+        let missing = || Refusal::missing(format!("step {step} of run {run} has no tensor {name}"));
+        let tensor = reading.tensor(&name).ok_or_else(missing)?;
+        let siblings: Vec<_> = reading
+            .tensors
+            .iter()
+            .filter(|other| {
+                other.facts.meaning.role == tensor.facts.meaning.role && other.facts.name != tensor.facts.name
+            })
+            .map(|other| other.facts.name.clone())
+            .collect();
+        let wanted = |subject: &Subject| matches!(subject, Subject::Tensor(other) if **other == *name);
+        let mut series = Vec::new();
+        for metric in CHANGES {
+            let found = site.store.series(&RunId::new(&run), metric, &wanted)?;
+            let columns = site.columns(&RunId::new(&run), found)?;
+            series.push((metric, columns.into_iter().next().map(|column| column.points).unwrap_or_default()));
+        }
+        let past = past(site, &reading.key, &name);
+        let past: Vec<(Step, &TensorReading)> = past.iter().map(|(step, tensor)| (*step, tensor)).collect();
+        Ok(Json(json!({
+            "tensor": tensor_json(tensor, &site.catalog),
+            "siblings": siblings,
+            "figures": [figures::tensor::over_time(&name, &past), figures::tensor::changes(&name, &series)],
+        })))
+    })
+    .await
+}
+
+/// The tensor at evenly thinned checkpoints of the attempt.
+fn past(site: &Site, key: &ReadingKey, name: &str) -> Vec<(Step, TensorReading)> {
+    let keys: Vec<_> =
+        site.store.keys(&key.run).into_iter().filter(|other| other.attempt == key.attempt).collect();
+    let stride = keys.len().div_ceil(PAST_MAX).max(1);
+    let thinned: Vec<_> = keys.iter().rev().step_by(stride).collect();
+    let tensor = |key: &&ReadingKey| {
+        let reading = site.reading(key).ok().flatten()?;
+        Some((key.step, reading.tensor(name)?.clone()))
+    };
+    thinned.iter().rev().filter_map(|key| tensor(key)).collect()
+}

@@ -1,0 +1,113 @@
+//! What was found.
+
+use axum::Json;
+use axum::extract::{Path, Query, State};
+use axum::http::header;
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use serde_json::{Value, json};
+
+use super::asked::{Answered, Asked, FORMAT, LIMIT, OFFSET, OPEN, RUN, Refusal, SEVERITY, work};
+use super::{Answer, Route};
+use crate::report::figures::run::{Column, Trail, evidence};
+use crate::report::{finding_json, findings_jsonl, findings_text};
+use crate::terms::{Finding, FindingId, RunId, Severity, Subject};
+use crate::web::app::Site;
+
+/// Findings.
+pub const ROUTES: &[Route] = &[
+    Route {
+        path: "/api/v1/findings",
+        summary: "Findings, the newest first; as text or jsonl all of them, in order of opening",
+        query: &[RUN, SEVERITY, OPEN, FORMAT, LIMIT, OFFSET],
+        answer: Answer::Page("Finding"),
+        handler: || get(findings),
+    },
+    Route {
+        path: "/api/v1/runs/{run}/findings/{id}",
+        summary: "One finding, with its evidence plotted before and after",
+        query: &[],
+        answer: Answer::Json("FindingView"),
+        handler: || get(finding),
+    },
+    Route {
+        path: "/api/v1/last-good",
+        summary: "Path of the run's newest checkpoint with nothing at or above warning",
+        query: &[RUN],
+        answer: Answer::Text("text/plain"),
+        handler: || get(last_good),
+    },
+];
+
+async fn findings(State(site): State<Site>, Query(asked): Query<Asked>) -> Answered<Response> {
+    work(site, move |site| {
+        let run = asked.run.as_deref().map(RunId::new);
+        let least = match asked.severity.as_deref() {
+            Some(name) => Severity::from_name(name)
+                .ok_or_else(|| Refusal::bad(format!("no severity is called {name}")))?,
+            None => Severity::Info,
+        };
+        let mut found = site.store.findings(run.as_ref())?;
+        found.retain(|f| f.severity >= least && (asked.open != Some(true) || f.is_open()));
+        let text = |kind: &'static str, text: String| ([(header::CONTENT_TYPE, kind)], text).into_response();
+        Ok(match asked.format.as_deref() {
+            Some("text") => text("text/plain; charset=utf-8", findings_text(&found)),
+            Some("jsonl") => text("application/jsonl; charset=utf-8", findings_jsonl(&found)),
+            None | Some("json") => {
+                found.sort_by(|a, b| b.opened_at.total_cmp(&a.opened_at).then(b.step.cmp(&a.step)));
+                Json(asked.page(found.iter().map(finding_json))).into_response()
+            }
+            Some(other) => {
+                return Err(Refusal::bad(format!("findings are json, jsonl or text, not {other}")));
+            }
+        })
+    })
+    .await
+}
+
+/// Pieces of evidence that are plotted: the strongest come first.
+const TRAILS_MAX: usize = 4;
+
+async fn finding(State(site): State<Site>, Path((run, id)): Path<(String, String)>) -> Answered<Json<Value>> {
+    work(site, move |site| {
+        let run = RunId::new(run);
+        let missing = || Refusal::missing(format!("run {run} has no finding {id}"));
+        let finding = site.store.finding(&run, &FindingId(id.clone()))?.ok_or_else(missing)?;
+        let figure = evidence(&finding, &trails(site, &finding)?);
+        Ok(Json(json!({ "finding": finding_json(&finding), "figures": [figure] })))
+    })
+    .await
+}
+
+/// Series of the finding's evidence and of its siblings.
+fn trails(site: &Site, finding: &Finding) -> Answered<Vec<Trail>> {
+    let mut trails: Vec<Trail> = Vec::new();
+    for piece in &finding.evidence {
+        if trails.len() >= TRAILS_MAX || site.catalog.get(&piece.metric).is_none() {
+            continue;
+        }
+        let alike =
+            |subject: &Subject| std::mem::discriminant(subject) == std::mem::discriminant(&piece.subject);
+        let series = site.store.series(&finding.run, &piece.metric, &alike)?;
+        let name = crate::report::subject_words(&piece.subject);
+        let columns = site.columns(&finding.run, series)?;
+        let (mut own, others): (Vec<Column>, Vec<Column>) =
+            columns.into_iter().partition(|column| column.name == name);
+        let Some(subject) = own.pop() else { continue };
+        let siblings = others.into_iter().filter(|column| column.role == subject.role).collect();
+        trails.push(Trail {
+            metric: piece.metric.clone(),
+            subject,
+            siblings,
+            expected: piece.expected.clone(),
+            value: piece.value,
+        });
+    }
+    Ok(trails)
+}
+
+async fn last_good(State(site): State<Site>, Query(asked): Query<Asked>) -> Answered<String> {
+    let run = RunId::new(asked.run.as_deref().ok_or_else(|| Refusal::bad("name a run: ?run=…"))?);
+    let status = site.status(&run).ok_or_else(|| Refusal::no_run(&run))?;
+    Ok(status.last_good.as_ref().map_or(String::new(), |(_, path)| format!("{}\n", path.display())))
+}

@@ -1,0 +1,204 @@
+//! One run: what it is, its checkpoints, its pictures over steps.
+
+use std::collections::BTreeMap;
+
+use axum::Json;
+use axum::extract::{Path, Query, State};
+use axum::routing::get;
+use serde_json::{Value, json};
+
+use super::asked::{Answered, Asked, LIMIT, METRIC, OFFSET, ROLE, Refusal, SUBJECT, TENSOR, work};
+use super::{Answer, Route, fleet};
+use crate::report::figures::{Figure, run as figures};
+use crate::terms::{Finding, ReadingKey, RunId, Severity, Subject, SubjectKind};
+use crate::web::app::Site;
+
+/// Runs.
+pub const ROUTES: &[Route] = &[
+    Route {
+        path: "/api/v1/runs/{run}",
+        summary: "One run: how it stands, its steps, its tensors, the metrics that it has",
+        query: &[],
+        answer: Answer::Json("Run"),
+        handler: || get(run),
+    },
+    Route {
+        path: "/api/v1/runs/{run}/checkpoints",
+        summary: "The run's checkpoints by attempt and step",
+        query: &[LIMIT, OFFSET],
+        answer: Answer::Page("Checkpoint"),
+        handler: || get(checkpoints),
+    },
+    Route {
+        path: "/api/v1/runs/{run}/figures/{figure}",
+        summary: "A picture of the run over its steps: trainer, heat, bands or trajectory",
+        query: &[METRIC, ROLE, TENSOR, SUBJECT],
+        answer: Answer::Json("Figure"),
+        handler: || get(figure),
+    },
+];
+
+async fn run(State(site): State<Site>, Path(run): Path<String>) -> Answered<Json<Value>> {
+    work(site, move |site| {
+        let run = RunId::new(run);
+        let keys = site.store.keys(&run);
+        let status = site.status(&run);
+        if keys.is_empty() && status.is_none() {
+            return Err(Refusal::no_run(&run));
+        }
+        let latest = site.latest(&run)?;
+        let mut metrics: BTreeMap<&str, bool> = BTreeMap::new();
+        let mut tensors = Vec::new();
+        let mut layers = 0;
+        if let Some(reading) = &latest {
+            for tensor in &reading.tensors {
+                metrics.extend(tensor.samples.keys().map(|name| (*name, true)));
+                layers = layers.max(tensor.facts.meaning.layer.map_or(0, |layer| layer + 1));
+                tensors.push(json!({
+                    "name": tensor.facts.name, "dtype": tensor.facts.dtype, "shape": tensor.facts.shape,
+                    "role": tensor.facts.meaning.role, "layer": tensor.facts.meaning.layer,
+                    "category": tensor.facts.meaning.category,
+                }));
+            }
+            metrics.extend(reading.subjects.iter().flat_map(|s| s.samples.keys()).map(|name| (*name, true)));
+        }
+        let known = site.catalog.iter().filter(|def| metrics.contains_key(def.name));
+        Ok(Json(json!({
+            "run": run,
+            "status": status.as_ref().map(|status| fleet::row(site, status)),
+            "family": latest.as_ref().map(|reading| reading.family.clone()),
+            "layers": layers,
+            "steps": keys.iter().map(|key| json!([key.attempt, key.step])).collect::<Vec<_>>(),
+            "tensors": tensors,
+            "metrics": known.map(|def| json!({
+                "name": def.name, "family": def.family, "subject": def.subject, "help": def.help,
+            })).collect::<Vec<_>>(),
+        })))
+    })
+    .await
+}
+
+async fn checkpoints(
+    State(site): State<Site>,
+    Path(run): Path<String>,
+    Query(asked): Query<Asked>,
+) -> Answered<Json<Value>> {
+    work(site, move |site| {
+        let run = RunId::new(run);
+        let facts = site.store.checkpoint_facts(&run)?;
+        let findings = site.store.findings(Some(&run))?;
+        let items = facts.iter().map(|(key, checkpoint, log)| {
+            json!({
+                "attempt": key.attempt,
+                "step": key.step,
+                "timestamp_seconds": checkpoint.timestamp_seconds,
+                "bytes": checkpoint.bytes(),
+                "path": checkpoint.path.to_string_lossy(),
+                "loss": log.iter().rev().find_map(|point| point.loss),
+                "severity": worst(&findings, key).map(Severity::name),
+                "opened": findings.iter().filter(|f| f.attempt == key.attempt && f.step == key.step)
+                    .map(|f| json!({ "id": f.id, "severity": f.severity, "detector": f.detector }))
+                    .collect::<Vec<_>>(),
+            })
+        });
+        Ok(Json(asked.page(items)))
+    })
+    .await
+}
+
+/// The gravest finding that was open at a checkpoint.
+fn worst(findings: &[Finding], key: &ReadingKey) -> Option<Severity> {
+    let open = |f: &&Finding| {
+        f.attempt == key.attempt && f.step <= key.step && f.resolved_step.is_none_or(|end| end > key.step)
+    };
+    findings.iter().filter(open).map(|f| f.severity).max()
+}
+
+/// Checkpoints whose sketches are compared for the trajectory: each costs reading all its sketches.
+const TRAJECTORY_MAX: usize = 48;
+
+async fn figure(
+    State(site): State<Site>,
+    Path((run, id)): Path<(String, String)>,
+    Query(asked): Query<Asked>,
+) -> Answered<Json<Figure>> {
+    work(site, move |site| {
+        let run = RunId::new(run);
+        if site.store.keys(&run).is_empty() {
+            return Err(Refusal::no_run(&run));
+        }
+        let metric = asked.metric.as_deref().unwrap_or("rms");
+        let figure = match id.as_str() {
+            "trainer" => {
+                let facts = site.store.checkpoint_facts(&run)?;
+                let mut log = Vec::new();
+                facts.into_iter().for_each(|(_, _, tail)| log.extend(tail));
+                log.sort_by_key(|point| point.step);
+                figures::trainer(&log, &site.onsets(&run)?)
+            }
+            "heat" => figures::heat(metric, &columns(site, &run, metric, &asked)?),
+            "bands" => figures::bands(metric, &columns(site, &run, metric, &asked)?, &site.onsets(&run)?),
+            "trajectory" => figures::trajectory(&sketches(site, &run)),
+            other => return Err(Refusal::missing(format!("no picture of a run is called {other}"))),
+        };
+        Ok(Json(figure))
+    })
+    .await
+}
+
+/// Columns of a metric for the subjects that are asked for.
+pub fn columns(site: &Site, run: &RunId, metric: &str, asked: &Asked) -> Answered<Vec<figures::Column>> {
+    let def =
+        site.catalog.get(metric).ok_or_else(|| Refusal::missing(format!("no metric is called {metric}")))?;
+    let pattern = asked.pattern()?;
+    let kind = match asked.subject.as_deref() {
+        None => def.subject,
+        Some("tensor") => SubjectKind::Tensor,
+        Some("head") => SubjectKind::Head,
+        Some("layer") => SubjectKind::Layer,
+        Some("model") => SubjectKind::Model,
+        Some(other) => {
+            return Err(Refusal::bad(format!("a subject is tensor, head, layer or model, not {other}")));
+        }
+    };
+    let wanted = |subject: &Subject| match (subject, kind) {
+        (Subject::Tensor(name), SubjectKind::Tensor) => pattern.as_ref().is_none_or(|p| p.is_match(&**name)),
+        (Subject::Head { layer, .. }, SubjectKind::Head) | (Subject::Layer(layer), SubjectKind::Layer) => {
+            asked.layer.is_none_or(|wanted| wanted == *layer)
+        }
+        (Subject::Model, SubjectKind::Model) => true,
+        _ => false,
+    };
+    let columns = site.columns(run, site.store.series(run, metric, &wanted)?)?;
+    let role = asked.choice()?.role;
+    Ok(columns.into_iter().filter(|column| role.is_none() || column.role == role).collect())
+}
+
+/// Sketches of the whole model at evenly thinned checkpoints, of the tensors that all of them have.
+fn sketches(site: &Site, run: &RunId) -> Vec<(u64, Vec<f32>)> {
+    let keys = site.store.keys(run);
+    let stride = keys.len().div_ceil(TRAJECTORY_MAX).max(1);
+    let thinned: Vec<&ReadingKey> = keys.iter().rev().step_by(stride).collect();
+    let memory = site.store.memory();
+    let found: Vec<_> =
+        thinned.into_iter().rev().filter_map(|key| Some((key.step.0, memory.sketches(key)?))).collect();
+    let Some((_, newest)) = found.last().cloned() else { return Vec::new() };
+    let shared: Vec<_> = newest
+        .iter()
+        .filter(|(name, sketch)| {
+            let alike = |other: &crate::terms::Sketch| {
+                other.version == sketch.version && other.values.len() == sketch.values.len()
+            };
+            found.iter().all(|(_, sketches)| sketches.get(*name).is_some_and(alike))
+        })
+        .map(|(name, _)| name.clone())
+        .collect();
+    let flat = |sketches: &crate::terms::Sketches| {
+        shared
+            .iter()
+            .filter_map(|name| sketches.get(name))
+            .flat_map(|sketch| sketch.values.iter().copied())
+            .collect()
+    };
+    found.iter().map(|(step, sketches)| (*step, flat(sketches))).collect()
+}
