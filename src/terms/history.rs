@@ -71,6 +71,17 @@ impl History {
         }
     }
 
+    /// The past as it was before `step`: for a checkpoint that arrived after later ones.
+    pub fn before(&self, step: super::Step) -> Self {
+        let mut past = self.clone();
+        let kept = past.points.iter().position(|point| point.key.step >= step).unwrap_or(past.points.len());
+        past.points.truncate(kept);
+        for column in past.columns.values_mut() {
+            column.truncate(kept);
+        }
+        past
+    }
+
     /// The points, oldest first.
     pub fn points(&self) -> &[Point] {
         &self.points
