@@ -1,0 +1,199 @@
+//! From what the user typed to each room's settings.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::Error;
+use super::raw::{self, DetectorChoice, Raw};
+use crate::telemetry::LogFormat;
+use crate::terms::{Severity, Tier};
+use crate::{checkpoint, daemon, detect, export, measure, store, tensor, web};
+
+/// Loopback, at a port that no exporter in Prometheus's list of default ports has taken.
+pub const LISTEN: &str = "127.0.0.1:10190";
+
+/// The checked configuration.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Address of the page, the scrape and the API.
+    pub listen: SocketAddr,
+    /// Directory of the store; none means the user's state directory.
+    pub store_directory: Option<PathBuf>,
+    /// The daemon's own settings; the roots come from the command line.
+    pub daemon: daemon::Settings,
+    /// Everything a checkpoint's way needs.
+    pub weighing: daemon::Weighing,
+    /// The exporters.
+    pub export: export::Settings,
+    /// The HTTP side.
+    pub web: web::Settings,
+    /// The store.
+    pub store: store::Settings,
+    /// Form of the log lines.
+    pub log_format: LogFormat,
+    /// Level, or a list of `target=level`.
+    pub log_level: String,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        match check(Raw::default(), "") {
+            Ok(config) => config,
+            // The defaults pass their own check: a test says so.
+            Err(error) => unreachable!("the default configuration is valid: {error}"),
+        }
+    }
+}
+
+/// Checks what serde could not: meanings across rooms.
+pub fn check(raw: Raw, text: &str) -> Result<Config, Error> {
+    let listen = raw.listen.as_deref().unwrap_or(LISTEN);
+    let listen = listen.parse().map_err(|_| {
+        Error::value(text, &["listen"], format!("{listen:?} is no address, write for example {LISTEN}"))
+    })?;
+    let log_format = raw.log.format.parse().map_err(|error| Error::value(text, &["log", "format"], error))?;
+    Ok(Config {
+        listen,
+        store_directory: raw.store.clone(),
+        daemon: daemon_settings(&raw.watch),
+        weighing: weighing(&raw, text)?,
+        export: export_settings(&raw.export, text)?,
+        web: web::Settings {
+            hosts: raw.web.hosts,
+            request_timeout: Duration::from_secs_f64(raw.web.request_timeout_seconds),
+        },
+        store: store::Settings {
+            cache_bytes: raw.keep.cache_mebibytes << 20,
+            free_bytes_min: raw.keep.free_mebibytes_min << 20,
+            ..store::Settings::default()
+        },
+        log_format,
+        log_level: raw.log.level,
+    })
+}
+
+fn daemon_settings(watch: &raw::Watch) -> daemon::Settings {
+    daemon::Settings {
+        mode: match watch.mode {
+            raw::Mode::Auto => daemon::Mode::Auto,
+            raw::Mode::Events => daemon::Mode::Events,
+            raw::Mode::Poll => daemon::Mode::Poll,
+        },
+        rescan_interval: Duration::from_secs_f64(watch.rescan_interval_seconds),
+        poll_interval: Duration::from_secs_f64(watch.poll_interval_seconds),
+        settle_interval: Duration::from_secs_f64(watch.settle_seconds),
+        drain_timeout: Duration::from_secs_f64(watch.drain_timeout_seconds),
+        runs_in_memory: watch.runs_in_memory,
+        ..daemon::Settings::default()
+    }
+}
+
+fn weighing(raw: &Raw, text: &str) -> Result<daemon::Weighing, Error> {
+    let (watch, weigh) = (&raw.watch, &raw.weigh);
+    let tier = match weigh.tier {
+        1 => Tier::One,
+        2 => Tier::Two,
+        _ => Tier::Three,
+    };
+    Ok(daemon::Weighing {
+        tensor: tensor::Settings { follow_symlinks_out: watch.follow_symlinks_out },
+        checkpoint: checkpoint::Settings {
+            depth_max: watch.depth_max,
+            settle_seconds: watch.settle_seconds,
+            quiet_seconds: watch.broken_after_seconds,
+            bare_files: watch.bare_files,
+            ..checkpoint::Settings::default()
+        },
+        plan: measure::Plan {
+            tier,
+            threads: weigh.threads,
+            sketch_len: weigh.sketch_elements,
+            quantiles: weigh.quantiles,
+            spectra_budget: Some(Duration::from_secs_f64(weigh.spectra_budget_seconds)),
+            ..measure::Plan::default()
+        },
+        detect: detect_settings(&raw.detect, text)?,
+        families: Vec::new(),
+        bytes_per_second: weigh.bytes_per_second,
+    })
+}
+
+fn detect_settings(raw: &raw::Detect, text: &str) -> Result<detect::Settings, Error> {
+    let mut detectors = std::collections::BTreeMap::new();
+    for (id, choice) in &raw.detectors {
+        detectors.insert(id.clone(), detector_settings(id, choice, text)?);
+    }
+    let expected = raw.expected.iter().map(expected).collect();
+    Ok(detect::Settings { detectors, expected, ..detect::Settings::default() })
+}
+
+fn detector_settings(
+    id: &str,
+    choice: &DetectorChoice,
+    text: &str,
+) -> Result<detect::DetectorSettings, Error> {
+    let keys = ["detect", "detectors", id];
+    let Some(detector) = detect::DETECTORS.iter().find(|detector| detector.entry().id == id) else {
+        let message = "no detector of that name; `weighbridge explain` lists them";
+        return Err(Error::value(text, &keys, message));
+    };
+    let severity = match &choice.severity {
+        None => None,
+        Some(word) => Some(Severity::from_name(word).ok_or_else(|| {
+            let keys = [&keys[..], &["severity"]].concat();
+            Error::value(text, &keys, format!("{word:?} is none of info, warning, critical"))
+        })?),
+    };
+    for (name, &value) in &choice.parameters {
+        let keys = [&keys[..], &[name.as_str()]].concat();
+        let Some(parameter) = detector.entry().parameters.iter().find(|parameter| parameter.name == name)
+        else {
+            let known: Vec<_> = detector.entry().parameters.iter().map(|parameter| parameter.name).collect();
+            let message = format!("no parameter of this detector, which has {}", known.join(", "));
+            return Err(Error::value(text, &keys, message));
+        };
+        if !(value >= parameter.min && value <= parameter.max) {
+            let message =
+                format!("{value} is out of range, allowed is {} to {}", parameter.min, parameter.max);
+            return Err(Error::value(text, &keys, message));
+        }
+    }
+    Ok(detect::DetectorSettings { enabled: choice.enabled, severity, parameters: choice.parameters.clone() })
+}
+
+fn expected(raw: &raw::Expected) -> detect::Expected {
+    let frozen = !raw.frozen.is_empty();
+    detect::Expected {
+        run: raw.run.clone(),
+        detector: if frozen { Some(String::from("frozen_tensor")) } else { raw.detector.clone() },
+        tensors: if frozen { raw.frozen.clone() } else { raw.tensors.clone() },
+        from_step: raw.from_step,
+        until_step: raw.until_step,
+        why: raw.why.clone(),
+    }
+}
+
+fn export_settings(raw: &raw::Export, text: &str) -> Result<export::Settings, Error> {
+    let catalog = measure::catalog();
+    let usual = export::Settings::default();
+    let lists = [
+        ("tensor_metrics", &raw.tensor_metrics, &usual.tensor_metrics),
+        ("head_metrics", &raw.head_metrics, &usual.head_metrics),
+    ];
+    for (key, names, usual) in lists {
+        if let Some(name) = names.iter().find(|name| !usual.contains(name) && catalog.get(name).is_none()) {
+            let message = format!("no metric is called {name:?}; `weighbridge explain` lists them");
+            return Err(Error::value(text, &["export", key], message));
+        }
+    }
+    let settings = export::Settings {
+        tensor_metrics: raw.tensor_metrics.clone(),
+        head_metrics: raw.head_metrics.clone(),
+        series_max: raw.series_max,
+        labels: raw.labels.clone(),
+        idle_max: Duration::from_secs_f64(raw.idle_seconds),
+        ..usual
+    };
+    settings.check().map_err(|error| Error::value(text, &["export", "labels"], error))
+}

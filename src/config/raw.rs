@@ -1,0 +1,230 @@
+//! What the user typed: one struct a section, every key with its default.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use serde::Deserialize;
+
+use super::range;
+
+/// The whole document.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Raw {
+    /// Address of the page, the scrape and the API.
+    pub listen: Option<String>,
+    /// Directory of the store.
+    pub store: Option<PathBuf>,
+    /// How checkpoints are noticed.
+    pub watch: Watch,
+    /// What is measured.
+    pub weigh: Weigh,
+    /// How it is judged.
+    pub detect: Detect,
+    /// What is exported.
+    pub export: Export,
+    /// The HTTP side.
+    pub web: Web,
+    /// Where readings are kept.
+    pub keep: Keep,
+    /// Our own log.
+    pub log: Log,
+}
+
+/// How checkpoints are noticed and when they count.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+#[allow(missing_docs)]
+pub struct Watch {
+    pub mode: Mode,
+    #[serde(deserialize_with = "range::pause_seconds")]
+    pub rescan_interval_seconds: f64,
+    #[serde(deserialize_with = "range::pause_seconds")]
+    pub poll_interval_seconds: f64,
+    #[serde(deserialize_with = "range::pause_seconds")]
+    pub settle_seconds: f64,
+    #[serde(deserialize_with = "range::time_seconds")]
+    pub broken_after_seconds: f64,
+    #[serde(deserialize_with = "range::time_seconds")]
+    pub drain_timeout_seconds: f64,
+    #[serde(deserialize_with = "range::depth")]
+    pub depth_max: usize,
+    pub bare_files: bool,
+    pub follow_symlinks_out: bool,
+    #[serde(deserialize_with = "range::runs")]
+    pub runs_in_memory: usize,
+}
+
+/// Events or polling.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[allow(missing_docs)]
+pub enum Mode {
+    #[default]
+    Auto,
+    Events,
+    Poll,
+}
+
+impl Default for Watch {
+    fn default() -> Self {
+        Self {
+            mode: Mode::Auto,
+            rescan_interval_seconds: 30.0,
+            poll_interval_seconds: 5.0,
+            settle_seconds: 0.5,
+            broken_after_seconds: 60.0,
+            drain_timeout_seconds: 20.0,
+            depth_max: 8,
+            bare_files: true,
+            follow_symlinks_out: false,
+            runs_in_memory: 16,
+        }
+    }
+}
+
+/// What is measured, and what it may cost.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+#[allow(missing_docs)]
+pub struct Weigh {
+    #[serde(deserialize_with = "range::tier")]
+    pub tier: u8,
+    #[serde(deserialize_with = "range::threads")]
+    pub threads: usize,
+    #[serde(deserialize_with = "range::sketch_elements")]
+    pub sketch_elements: usize,
+    #[serde(deserialize_with = "range::quantiles")]
+    pub quantiles: usize,
+    #[serde(deserialize_with = "range::time_seconds")]
+    pub spectra_budget_seconds: f64,
+    pub bytes_per_second: u64,
+}
+
+impl Default for Weigh {
+    fn default() -> Self {
+        Self {
+            tier: 3,
+            threads: 2,
+            sketch_elements: 1024,
+            quantiles: 128,
+            spectra_budget_seconds: 10.0,
+            bytes_per_second: 0,
+        }
+    }
+}
+
+/// How it is judged.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+#[allow(missing_docs)]
+pub struct Detect {
+    pub detectors: BTreeMap<String, DetectorChoice>,
+    pub expected: Vec<Expected>,
+}
+
+/// Choices for one detector: the two general ones, and its own parameters by name.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(default)]
+#[allow(missing_docs)]
+pub struct DetectorChoice {
+    pub enabled: Option<bool>,
+    pub severity: Option<String>,
+    #[serde(flatten)]
+    pub parameters: BTreeMap<String, f64>,
+}
+
+/// A planned event.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+#[allow(missing_docs)]
+pub struct Expected {
+    pub run: Option<String>,
+    pub detector: Option<String>,
+    pub tensors: Vec<String>,
+    /// Short for `detector: frozen_tensor` with these tensors.
+    pub frozen: Vec<String>,
+    pub from_step: Option<u64>,
+    pub until_step: Option<u64>,
+    pub why: String,
+}
+
+/// What is exported.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+#[allow(missing_docs)]
+pub struct Export {
+    pub tensor_metrics: Vec<String>,
+    pub head_metrics: Vec<String>,
+    #[serde(deserialize_with = "range::series")]
+    pub series_max: usize,
+    pub labels: BTreeMap<String, String>,
+    #[serde(deserialize_with = "range::time_seconds")]
+    pub idle_seconds: f64,
+}
+
+impl Default for Export {
+    fn default() -> Self {
+        let settings = crate::export::Settings::default();
+        Self {
+            tensor_metrics: settings.tensor_metrics,
+            head_metrics: settings.head_metrics,
+            series_max: settings.series_max,
+            labels: settings.labels,
+            idle_seconds: settings.idle_max.as_secs_f64(),
+        }
+    }
+}
+
+/// The HTTP side.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+#[allow(missing_docs)]
+pub struct Web {
+    pub hosts: Vec<String>,
+    #[serde(deserialize_with = "range::pause_seconds")]
+    pub request_timeout_seconds: f64,
+}
+
+impl Default for Web {
+    fn default() -> Self {
+        let settings = crate::web::Settings::default();
+        Self { hosts: settings.hosts, request_timeout_seconds: settings.request_timeout.as_secs_f64() }
+    }
+}
+
+/// Where readings are kept.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+#[allow(missing_docs)]
+pub struct Keep {
+    #[serde(deserialize_with = "range::mebibytes")]
+    pub cache_mebibytes: u64,
+    #[serde(deserialize_with = "range::mebibytes")]
+    pub free_mebibytes_min: u64,
+}
+
+impl Default for Keep {
+    fn default() -> Self {
+        let settings = crate::store::Settings::default();
+        Self {
+            cache_mebibytes: settings.cache_bytes >> 20,
+            free_mebibytes_min: settings.free_bytes_min >> 20,
+        }
+    }
+}
+
+/// Our own log.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+#[allow(missing_docs)]
+pub struct Log {
+    pub format: String,
+    pub level: String,
+}
+
+impl Default for Log {
+    fn default() -> Self {
+        Self { format: String::from("text"), level: String::from("info") }
+    }
+}

@@ -1,0 +1,49 @@
+//! Defaults, reference and refusals.
+
+use super::*;
+
+fn refusal(text: &str) -> String {
+    match parse(text) {
+        Ok(_) => panic!("accepted: {text}"),
+        Err(error) => error.to_string(),
+    }
+}
+
+#[test]
+fn defaults_are_valid_and_the_reference_shows_them() {
+    let raw: Raw = serde_yaml::from_str(&reference_yaml()).unwrap();
+    let mut default = Raw { listen: Some(check::LISTEN.to_owned()), ..Raw::default() };
+    default.detect.detectors = raw.detect.detectors.clone();
+    assert_eq!(raw, default);
+    check::check(raw, "").unwrap();
+    parse("").unwrap();
+    parse("# nothing\n").unwrap();
+}
+
+#[test]
+fn reference_file_is_up_to_date() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("config/reference.yaml");
+    if std::env::var_os("UPDATE_GOLDEN").is_some() {
+        std::fs::write(&path, reference_yaml()).unwrap();
+    }
+    assert_eq!(std::fs::read_to_string(path).unwrap(), reference_yaml(), "run with UPDATE_GOLDEN=1");
+}
+
+#[test]
+fn refusals_name_line_key_and_what_is_allowed() {
+    let cases = [
+        ("weigh:\n  treads: 2\n", "line 2: weigh: unknown field `treads`"),
+        ("weigh:\n  threads: 0\n", "line 2: weigh.threads: 0 is out of range, allowed is 1 to 256"),
+        ("watch:\n  settle_seconds: .nan\n", "line 2: watch.settle_seconds: NaN is out of range"),
+        ("listen: here\n", "line 1: listen: \"here\" is no address"),
+        ("log:\n  level: info\n  format: xml\n", "line 3: log.format: log format \"xml\" is neither"),
+        ("export:\n  labels: {run: x}\n", "line 2: export.labels: "),
+        ("export:\n  tensor_metrics: [nonsense]\n", "line 2: export.tensor_metrics: no metric"),
+        ("detect:\n  detectors:\n    nonsense: {}\n", "line 3: detect.detectors.nonsense: no detector"),
+        ("weigh: [1, 2]\n", "line 1: weigh: invalid type: sequence"),
+    ];
+    for (text, want) in cases {
+        let got = refusal(text);
+        assert!(got.starts_with(want), "{text:?}\n  got  {got}\n  want {want}");
+    }
+}
