@@ -1,0 +1,175 @@
+//! Takes checkpoints from the queue one by one, all the way to the published snapshot.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::watch;
+
+use super::pipeline::{Outcome, Pipeline};
+use super::queue::{Job, Queue};
+use super::scanner::{SharedSight, now_seconds};
+use super::snapshot;
+use crate::measure::Progress;
+use crate::store::{self, Store};
+use crate::telemetry::{self as events, Counters, Event};
+use crate::terms::{Reading, RunId, Snapshot};
+
+/// Everything the worker's thread needs.
+pub struct Worker {
+    /// The way of one checkpoint.
+    pub pipeline: Pipeline,
+    /// For its state of health.
+    pub store: Store,
+    /// What waits.
+    pub queue: Arc<Queue>,
+    /// What the scanner saw.
+    pub sight: SharedSight,
+    /// Where snapshots go.
+    pub publisher: watch::Sender<Arc<Snapshot>>,
+    /// Watched directories, for the snapshot.
+    pub roots: Vec<std::path::PathBuf>,
+    /// Set when the daemon drains.
+    pub stop: Arc<AtomicBool>,
+    /// Our own counters.
+    pub counters: Arc<Counters>,
+    /// Told of each read block.
+    pub progress: Arc<dyn Progress + Send>,
+}
+
+/// Pause between two publications when nothing is weighed: pending reasons and waiting runs change too.
+const IDLE: Duration = Duration::from_secs(2);
+/// Pause before the store is tried again after it refused a commit.
+const STORE_RETRY: Duration = Duration::from_secs(5);
+
+impl Worker {
+    /// Works until the daemon drains.
+    pub fn run(mut self) {
+        // Beside a training job: let it have the processor whenever it wants it.
+        let _ = rustix::process::nice(NICE);
+        let mut previewed = false;
+        while !self.stop.load(Ordering::Relaxed) {
+            let job = self.queue.next(IDLE);
+            if self.queue.is_scanned() && !previewed {
+                previewed = true;
+                self.preview(job.as_ref());
+            }
+            match job {
+                Some(job) => self.work(&job),
+                None => self.wait(),
+            }
+            self.publish(None);
+        }
+    }
+
+    /// Shows the newest checkpoint of each run that has a backlog, before the backlog is worked through.
+    fn preview(&mut self, first: Option<&Job>) {
+        let mut newest: std::collections::BTreeMap<RunId, Job> = std::collections::BTreeMap::new();
+        let mut waiting: std::collections::BTreeMap<RunId, usize> = std::collections::BTreeMap::new();
+        for job in first.cloned().into_iter().chain(self.queue.jobs()) {
+            *waiting.entry(job.candidate.run.clone()).or_default() += 1;
+            if job.problems.is_empty() {
+                newest.insert(job.candidate.run.clone(), job);
+            }
+        }
+        for (run, job) in newest {
+            let alone = waiting.get(&run).is_some_and(|&count| count < 2);
+            if alone || self.stop.load(Ordering::Relaxed) {
+                continue;
+            }
+            self.publish(Some(&run));
+            if let Err(error) = self.pipeline.preview(&job.candidate, self.progress.as_ref()) {
+                events::StoreFailed { error: &error.to_string() }.emit(&self.counters);
+            }
+            self.publish(None);
+        }
+    }
+
+    fn work(&mut self, job: &Job) {
+        let candidate = &job.candidate;
+        self.publish(Some(&candidate.run));
+        let span = tracing::info_span!("checkpoint", run = %candidate.run, step = candidate.step.0);
+        let _inside = span.enter();
+        match self.pipeline.take(candidate, job.problems.clone(), self.progress.as_ref()) {
+            Ok(Outcome::Weighed { reading, findings }) => {
+                self.queue.done(&candidate.run, &candidate.files);
+                let delay = (!job.backlog).then(|| now_seconds() - candidate.timestamp_seconds);
+                let elapsed = self.close_book(&candidate.run, delay);
+                tell(&reading, elapsed, findings.len(), &self.counters);
+                for finding in &findings {
+                    events::FindingChanged { finding }.emit(&self.counters);
+                }
+            }
+            Ok(Outcome::Known) => self.queue.done(&candidate.run, &candidate.files),
+            Ok(Outcome::Rotated) => {
+                events::CheckpointMissed {
+                    run: candidate.run.as_str(),
+                    step: candidate.step,
+                    path: &candidate.path,
+                }
+                .emit(&self.counters);
+            }
+            Ok(Outcome::Changed | Outcome::Stopped) => {}
+            Err(error) => self.store_failed(&error),
+        }
+        self.queue.free();
+    }
+
+    /// Notes how long it took from the complete checkpoint to here; gives the time on the scales.
+    fn close_book(&mut self, run: &RunId, delay: Option<f64>) -> Duration {
+        let Ok(book) = self.pipeline.book(run) else { return Duration::ZERO };
+        book.publish_delay_seconds = delay.or(book.publish_delay_seconds);
+        Duration::try_from_secs_f64(book.duration_seconds).unwrap_or_default()
+    }
+
+    fn wait(&mut self) {
+        let runs: Vec<RunId> = self
+            .pipeline
+            .books()
+            .filter(|book| !snapshot::is_finished(book) && book.latest.is_some())
+            .map(|book| book.run.clone())
+            .collect();
+        for run in runs {
+            match self.pipeline.overdue(&run, now_seconds()) {
+                Ok(findings) => {
+                    for finding in &findings {
+                        events::FindingChanged { finding }.emit(&self.counters);
+                    }
+                }
+                Err(error) => self.store_failed(&error),
+            }
+        }
+    }
+
+    /// The checkpoint stays in the queue's next scan: it is tried again, and nothing is lost.
+    fn store_failed(&self, error: &store::Error) {
+        events::StoreFailed { error: &error.to_string() }.emit(&self.counters);
+        std::thread::sleep(STORE_RETRY);
+    }
+
+    fn publish(&mut self, weighing: Option<&RunId>) {
+        let sight = self.sight.lock().unwrap_or_else(PoisonError::into_inner);
+        let ready = self.queue.is_scanned();
+        let snapshot = Snapshot {
+            runs: snapshot::runs(self.pipeline.books(), &sight, weighing),
+            queue_checkpoints: self.queue.len() as u64,
+            ready,
+            store_trouble: self.store.trouble(),
+            roots: self.roots.clone(),
+        };
+        drop(sight);
+        self.publisher.send_replace(Arc::new(snapshot));
+    }
+}
+
+/// Added to the worker's niceness: any training process outranks it.
+const NICE: i32 = 10;
+
+fn tell(reading: &Reading, elapsed: Duration, findings: usize, counters: &Counters) {
+    let bytes = reading.checkpoint.bytes();
+    events::ReadingCommitted { key: &reading.key, bytes, elapsed, findings }.emit(counters);
+    for problem in &reading.problems {
+        let (run, step) = (reading.key.run.as_str(), reading.key.step);
+        events::CheckpointBroken { run, step, problem }.emit(counters);
+    }
+}
