@@ -1,4 +1,8 @@
 //! Parses, runs, exits: everything else is in the library.
 #![forbid(unsafe_code)]
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    weighbridge::cli::main(std::env::args_os()).into()
+}

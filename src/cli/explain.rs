@@ -1,0 +1,103 @@
+//! `weighbridge explain`: what a metric or a detector is, from its one definition.
+
+use std::fmt::Write;
+
+use anyhow::bail;
+use clap::Args;
+
+use super::{Exit, Run, output};
+use crate::detect::{self, DETECTORS};
+use crate::measure::METRICS;
+use crate::terms::MetricDef;
+
+/// Explains one metric or detector; without a name, lists all.
+#[derive(Debug, Args)]
+pub struct Explain {
+    /// Metric or detector
+    name: Option<String>,
+}
+
+impl Run for Explain {
+    const NAME: &'static str = "explain";
+    const ABOUT: &'static str = "Explain a metric or a detector: what, formula, healthy range, what to do";
+
+    fn run(self) -> anyhow::Result<Exit> {
+        let Some(name) = self.name else {
+            output::text(&list())?;
+            return Ok(Exit::Done);
+        };
+        let metric = METRICS.iter().find(|metric| metric.name == name);
+        let detector = DETECTORS.iter().map(|detector| detector.entry()).find(|entry| entry.id == name);
+        let text = match (metric, detector) {
+            (Some(metric), _) => metric_text(metric),
+            (None, Some(entry)) => detector_text(entry),
+            (None, None) => bail!("nothing is called {name:?}{}", nearest(&name)),
+        };
+        output::text(&text)?;
+        Ok(Exit::Done)
+    }
+}
+
+fn list() -> String {
+    let mut text = String::from("metrics\n");
+    for metric in METRICS {
+        let _ = writeln!(text, "  {:38} {}", metric.name, metric.help);
+    }
+    text.push_str("\ndetectors\n");
+    for detector in DETECTORS {
+        let entry = detector.entry();
+        let _ = writeln!(text, "  {:38} {}", entry.id, entry.summary);
+    }
+    text
+}
+
+fn metric_text(metric: &MetricDef) -> String {
+    let rows = [
+        ("formula", metric.formula),
+        ("source", metric.source),
+        ("healthy", metric.healthy),
+        ("sick", metric.sick),
+        ("cost", metric.cost),
+        ("since", metric.since),
+    ];
+    let mut text = format!("{} (metric): {}\n\n", metric.name, metric.help);
+    let _ = writeln!(
+        text,
+        "  {:8} {:?} of a {:?}, unit {:?}, tier {:?}",
+        "kind", metric.family, metric.subject, metric.unit, metric.tier
+    );
+    for (word, value) in rows {
+        let _ = writeln!(text, "  {word:8} {value}");
+    }
+    text
+}
+
+fn detector_text(entry: &detect::Entry) -> String {
+    let mut text = format!("{} (detector, {}): {}\n\n", entry.id, entry.severity, entry.summary);
+    for (word, value) in [("cause", entry.cause), ("what to do", entry.remedy), ("since", entry.since)] {
+        let _ = writeln!(text, "  {word:10} {value}");
+    }
+    for parameter in entry.parameters {
+        let (name, doc) = (parameter.name, parameter.doc);
+        let _ = writeln!(
+            text,
+            "  parameter  {name} = {} ({} to {}): {doc}",
+            parameter.default, parameter.min, parameter.max
+        );
+    }
+    text
+}
+
+/// Names that share a word with the one that was not found.
+fn nearest(name: &str) -> String {
+    let words: Vec<&str> = name.split('_').filter(|word| word.len() > 2).collect();
+    let names =
+        METRICS.iter().map(|metric| metric.name).chain(DETECTORS.iter().map(|detector| detector.entry().id));
+    let near: Vec<&str> =
+        names.filter(|known| words.iter().any(|word| known.contains(word))).take(6).collect();
+    if near.is_empty() {
+        String::from("; `weighbridge explain` without a name lists all")
+    } else {
+        format!("; do you mean {}?", near.join(", "))
+    }
+}

@@ -1,0 +1,105 @@
+//! `weighbridge inspect`: everything about one checkpoint, at once.
+
+use std::io::IsTerminal;
+use std::path::{Path, PathBuf};
+
+use anyhow::Context;
+use clap::{Args, ValueEnum};
+
+use super::progress::Bar;
+use super::{Exit, Run, output};
+use crate::terms::{Reading, Tier};
+use crate::{checkpoint, daemon, measure, report};
+
+/// Weighs one checkpoint and shows everything about it.
+#[derive(Debug, Args)]
+pub struct Inspect {
+    /// Checkpoint: a file or a directory
+    path: PathBuf,
+    /// Earlier checkpoint to compare with
+    #[arg(long, value_name = "PATH")]
+    previous: Option<PathBuf>,
+    /// Highest tier of metrics: 1 one pass, 2 spectra's top and heads, 3 everything
+    #[arg(long, value_parser = clap::value_parser!(u8).range(1..=3), default_value_t = 3)]
+    tier: u8,
+    /// How it is written
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    format: Format,
+    /// File to write to instead of standard output
+    #[arg(short, long, value_name = "FILE")]
+    output: Option<PathBuf>,
+    /// Threads
+    #[arg(long, default_value_t = threads())]
+    threads: usize,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Format {
+    /// Tables for people
+    Text,
+    /// One JSON object
+    Json,
+    /// One self-contained page with pictures
+    Html,
+}
+
+impl Run for Inspect {
+    const NAME: &'static str = "inspect";
+    const ABOUT: &'static str = "Weigh one checkpoint and show everything about it";
+
+    fn run(self) -> anyhow::Result<Exit> {
+        let tier = match self.tier {
+            1 => Tier::One,
+            2 => Tier::Two,
+            _ => Tier::Three,
+        };
+        let reading = weigh(&self.path, self.previous.as_deref(), tier, self.threads)?;
+        let answers: Vec<serde_json::Value> = Vec::new();
+        let catalog = measure::catalog();
+        let text = match self.format {
+            Format::Json => {
+                let value = report::inspect_json(&reading, &catalog, &answers);
+                format!("{}\n", serde_json::to_string(&value)?)
+            }
+            Format::Text => {
+                let terminal = report::Terminal {
+                    colours: self.output.is_none() && colours(),
+                    ..report::Terminal::default()
+                };
+                report::inspect_text(&reading, &catalog, &answers, &terminal)
+            }
+            Format::Html => anyhow::bail!("html"),
+        };
+        match &self.output {
+            Some(file) => std::fs::write(file, text).with_context(|| format!("{}", file.display()))?,
+            None => output::text(&text)?,
+        }
+        // What could not be read is told, whatever the format.
+        for problem in &reading.problems {
+            output::remark(&format!("weighbridge: {problem}; {}", problem.remedy));
+        }
+        Ok(if reading.tensors.is_empty() && !reading.problems.is_empty() { Exit::Failed } else { Exit::Done })
+    }
+}
+
+/// Weighs a checkpoint for a command, with a bar on a terminal.
+pub fn weigh(path: &Path, previous: Option<&Path>, tier: Tier, threads: usize) -> anyhow::Result<Reading> {
+    let mut weighing = daemon::Weighing::default();
+    weighing.plan =
+        measure::Plan { tier, threads, sketch_len: 0, quantiles: 0, spectra_budget: None, ..weighing.plan };
+    let candidate = checkpoint::candidate_at(path, &weighing.checkpoint)?;
+    let bar = Bar::new(candidate.files.iter().map(|file| file.bytes).sum());
+    bar.say(format!("weighing step {}", candidate.step));
+    let reading = daemon::single(path, previous, &weighing, &bar);
+    bar.clear();
+    Ok(reading?)
+}
+
+/// As many as there are processors.
+pub fn threads() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
+}
+
+fn colours() -> bool {
+    std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+}

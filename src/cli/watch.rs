@@ -1,0 +1,159 @@
+//! `weighbridge watch`: the daemon.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use anyhow::Context;
+use clap::Args;
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+
+use super::{Exit, Run, output};
+use crate::config::{self, Config};
+use crate::daemon::{self, Daemon};
+use crate::store::Store;
+use crate::telemetry::{self, Counters, Event, LogFormat};
+use crate::terms::Snapshot;
+use crate::{measure, web};
+
+/// Watches directories, weighs every new checkpoint, serves page and metrics.
+#[derive(Debug, Args)]
+pub struct Watch {
+    /// Directories that hold checkpoints: one run each, or many
+    #[arg(required = true, value_name = "DIR")]
+    dirs: Vec<PathBuf>,
+    /// Configuration
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Directory of the store
+    #[arg(long, value_name = "DIR")]
+    store: Option<PathBuf>,
+    /// Address of page, metrics and API [default: 127.0.0.1:10190]
+    #[arg(long, value_name = "ADDR")]
+    listen: Option<SocketAddr>,
+    /// Form of the log lines: text or json
+    #[arg(long, value_name = "FORM")]
+    log_format: Option<LogFormat>,
+}
+
+impl Run for Watch {
+    const NAME: &'static str = "watch";
+    const ABOUT: &'static str = "Watch training runs: weigh every new checkpoint, serve page and metrics";
+
+    fn run(self) -> anyhow::Result<Exit> {
+        let mut config = self.config.as_deref().map_or_else(|| Ok(Config::default()), config::load)?;
+        config.listen = self.listen.unwrap_or(config.listen);
+        config.log_format = self.log_format.unwrap_or(config.log_format);
+        config.daemon.roots =
+            self.dirs.iter().map(|dir| daemon::check_root(dir)).collect::<Result<_, _>>()?;
+        let directory = self.store.or_else(|| config.store_directory.clone());
+        let directory = directory.map_or_else(|| default_store(&config.daemon.roots), Ok)?;
+        telemetry::init_logging(config.log_format, &config.log_level)?;
+        serve(config, &directory, |_, _| {})
+    }
+}
+
+/// What is published, for whoever wants to follow it.
+pub type Snapshots = tokio::sync::watch::Receiver<Arc<Snapshot>>;
+
+/// Runs the daemon until a signal. `started` gets the address once it listens.
+pub fn serve(
+    config: Config,
+    directory: &Path,
+    started: impl FnOnce(SocketAddr, Snapshots),
+) -> anyhow::Result<Exit> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+    let listener = runtime.block_on(listen(config.listen))?;
+    let address = listener.local_addr()?;
+    let store = Store::open(directory, &measure::catalog(), &config.store)?;
+    store.announce(&address.to_string())?;
+    let counters = Arc::new(Counters::default());
+    let daemon = daemon::start(
+        config.daemon.clone(),
+        config.weighing.clone(),
+        store.clone(),
+        Arc::clone(&counters),
+        Arc::new(()),
+    )?;
+    if let Some(reason) = &daemon.polling_because {
+        output::remark(&format!("weighbridge: {reason}"));
+    }
+    telemetry::Started { listen: &address.to_string(), store: directory }.emit(&counters);
+    let app = web::App {
+        snapshots: daemon.snapshots.clone(),
+        store,
+        catalog: Arc::new(measure::catalog()),
+        counters: Arc::clone(&counters),
+        export: config.export,
+        weights: Arc::new(daemon::weights),
+        settings: config.web,
+    };
+    started(address, daemon.snapshots.clone());
+    runtime.block_on(run(listener, app, &daemon, &counters))?;
+    let begun = Instant::now();
+    let drained = daemon.drain();
+    runtime.shutdown_timeout(HTTP_DRAIN);
+    telemetry::Stopped { elapsed: begun.elapsed() }.emit(&counters);
+    if !drained {
+        output::remark("weighbridge: the checkpoint in hand is left for the next start");
+    }
+    Ok(Exit::Done)
+}
+
+/// How long open requests may take to end.
+const HTTP_DRAIN: Duration = Duration::from_secs(1);
+/// How often it is looked whether both threads live.
+const HEARTBEAT: Duration = Duration::from_secs(1);
+
+async fn listen(address: SocketAddr) -> anyhow::Result<TcpListener> {
+    TcpListener::bind(address)
+        .await
+        .with_context(|| format!("cannot listen on {address}; choose another address with --listen"))
+}
+
+/// Serves until SIGTERM or SIGINT, or until one of the daemon's threads is gone.
+async fn run(
+    listener: TcpListener,
+    app: web::App,
+    daemon: &Daemon,
+    counters: &Counters,
+) -> anyhow::Result<()> {
+    let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+    let server = tokio::spawn(web::serve(listener, app, async move {
+        let _ = stopped.await;
+    }));
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut heartbeat = tokio::time::interval(HEARTBEAT);
+    let name = loop {
+        tokio::select! {
+            _ = terminate.recv() => break "SIGTERM",
+            _ = interrupt.recv() => break "SIGINT",
+            _ = heartbeat.tick() => anyhow::ensure!(daemon.is_alive(), "a thread of the daemon died: this is a bug"),
+        }
+    };
+    telemetry::Draining { signal: name }.emit(counters);
+    let _ = stop.send(());
+    // Streams to open pages never end by themselves.
+    let _ = tokio::time::timeout(HTTP_DRAIN, server).await;
+    Ok(())
+}
+
+/// A directory of its own for these watched directories, below the user's state directory.
+fn default_store(roots: &[PathBuf]) -> anyhow::Result<PathBuf> {
+    let state = std::env::var_os("XDG_STATE_HOME")
+        .map(PathBuf::from)
+        .filter(|path| path.is_absolute())
+        .or_else(|| std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".local/state")))
+        .context("neither XDG_STATE_HOME nor HOME is set; name the store with --store DIR")?;
+    let mut names: Vec<String> = roots.iter().map(|root| root.to_string_lossy().into_owned()).collect();
+    names.sort();
+    let hash = xxhash_rust::xxh3::xxh3_64(names.join("\n").as_bytes());
+    let name =
+        roots.first().and_then(|root| root.file_name()).map(|name| name.to_string_lossy().into_owned());
+    Ok(state
+        .join("weighbridge")
+        .join(format!("{}-{hash:016x}", name.unwrap_or_else(|| String::from("root")))))
+}
