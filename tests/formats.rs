@@ -105,3 +105,13 @@ fn unhex(text: &str) -> Vec<u8> {
 fn torch_zip_equals_torch() {
     check_folder("torch_zip", 20);
 }
+
+#[test]
+fn torch_legacy_equals_torch() {
+    check_folder("torch_legacy", 12);
+}
+
+#[test]
+fn distributed_checkpoints_equal_torch() {
+    check_folder("dcp", 6);
+}

@@ -1,18 +1,31 @@
 //! What the formats find, gathered over all files of a checkpoint and made into one [`BlockSource`].
 
-use std::collections::HashMap;
 use std::collections::hash_map::Entry;
-use std::path::Path;
+use std::collections::{HashMap, HashSet};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::input::Input;
-use super::limits::{NAME_BYTES_MAX, PROBLEMS_MAX, RANK_MAX, TENSOR_BYTES_MAX, TENSORS_MAX};
+use indexmap::IndexMap;
+
+use super::chunks::Chunked;
+use super::input::{self, Input};
+use super::limits::{
+    FILES_MAX, FILES_OPEN_MAX, NAME_BYTES_MAX, PROBLEMS_MAX, RANK_MAX, TENSOR_BYTES_MAX, TENSORS_MAX,
+};
 use super::place::Place;
+use super::view::Piece;
+use super::{Opened, Settings};
 use crate::terms::{BlockSource, Dtype, Problem, ProblemKind, SkippedTensor, SourceError, TensorInfo};
 
 /// Gathers tensors, skipped tensors and problems.
-#[derive(Default)]
 pub struct Found {
+    root: PathBuf,
+    settings: Settings,
+    /// Every file that was looked into, in order.
+    files: IndexMap<PathBuf, Arc<Input>>,
+    /// Directories that were put together as a whole.
+    folders: HashSet<PathBuf>,
+    chunked: IndexMap<String, Chunked>,
     tensors: Vec<TensorInfo>,
     places: Vec<Place>,
     by_name: HashMap<Arc<str>, usize>,
@@ -28,6 +41,79 @@ pub struct Found {
 }
 
 impl Found {
+    /// Nothing yet, below that root.
+    pub fn new(root: &Path, settings: &Settings) -> Self {
+        Self {
+            root: root.to_owned(),
+            settings: settings.clone(),
+            files: IndexMap::new(),
+            folders: HashSet::new(),
+            chunked: IndexMap::new(),
+            tensors: Vec::new(),
+            places: Vec::new(),
+            by_name: HashMap::new(),
+            skipped: Vec::new(),
+            tied: Vec::new(),
+            step: None,
+            problems: Vec::new(),
+            problems_untold: 0,
+            refused_tensors: 0,
+        }
+    }
+
+    /// Opens a file of the checkpoint, or gives it again.
+    pub fn open(&mut self, relative: &Path) -> Result<Arc<Input>, Problem> {
+        if let Some(file) = self.files.get(relative) {
+            return Ok(Arc::clone(file));
+        }
+        if self.files.len() >= FILES_MAX {
+            let detail = format!("the checkpoint has more than {FILES_MAX} files");
+            return Err(input::problem(
+                relative,
+                ProblemKind::Hostile,
+                detail,
+                "check the checkpoint's index",
+            ));
+        }
+        let keep = self.files.len() < FILES_OPEN_MAX;
+        let file = Input::open(&self.root, relative, keep, &self.settings)?;
+        self.files.insert(relative.to_owned(), Arc::clone(&file));
+        Ok(file)
+    }
+
+    /// True the first time that it is asked for a directory: its files belong together and are
+    /// collected once.
+    pub fn first_of_folder(&mut self, folder: &Path) -> bool {
+        self.folders.insert(folder.to_owned())
+    }
+
+    /// Adds a part of a tensor that lies in several chunks, perhaps in several files. `shape` is the
+    /// whole tensor's, where it is known.
+    pub fn add_chunk(&mut self, name: &str, dtype: Dtype, shape: Option<&[u64]>, piece: Piece) {
+        if self.chunked.len() >= TENSORS_MAX && !self.chunked.contains_key(name) {
+            self.refused_tensors += 1;
+            return;
+        }
+        let chunked = self.chunked.entry(name.to_owned()).or_insert_with(|| Chunked::new(dtype, shape));
+        chunked.add(dtype, piece);
+    }
+
+    fn assemble(&mut self) {
+        for (name, chunked) in std::mem::take(&mut self.chunked) {
+            let Some(file) = chunked.file().map(Arc::clone) else { continue };
+            let (dtype, count) = (chunked.dtype, chunked.elements());
+            match chunked.assemble() {
+                Ok((shape, place)) => {
+                    self.add(&file, &name, dtype, shape, place);
+                }
+                Err((kind, detail)) => {
+                    let problem = file.problem(kind, detail, "save the checkpoint again, with all its files");
+                    self.refuse(&name, count, problem);
+                }
+            }
+        }
+    }
+
     /// Adds a tensor whose place was checked to lie inside its file. A second one of the same name, a
     /// bad name and one too many are told as problems and listed as skipped. True when it was added.
     pub fn add(&mut self, file: &Input, name: &str, dtype: Dtype, shape: Vec<u64>, place: Place) -> bool {
@@ -88,15 +174,23 @@ impl Found {
         }
     }
 
-    /// The source and the problems.
-    pub fn finish(mut self, first: &Path) -> (Arc<dyn BlockSource>, Vec<Problem>, Vec<SkippedTensor>) {
+    /// The checkpoint as a whole.
+    pub fn finish(mut self) -> Opened {
+        self.assemble();
         if self.problems_untold > 0 {
             let detail = format!("{} more problems are not told one by one", self.problems_untold);
+            let first = self.files.keys().next().cloned().unwrap_or_default();
             let remedy = "save the checkpoint again";
-            self.problems.push(super::input::problem(first, ProblemKind::Malformed, detail, remedy));
+            self.problems.push(input::problem(&first, ProblemKind::Malformed, detail, remedy));
         }
-        let source = Placed { tensors: self.tensors, places: self.places };
-        (Arc::new(source), self.problems, self.skipped)
+        Opened {
+            source: Arc::new(Placed { tensors: self.tensors, places: self.places }),
+            skipped: self.skipped,
+            problems: self.problems,
+            tied: self.tied,
+            step: self.step,
+            files: self.files.into_keys().collect(),
+        }
     }
 }
 

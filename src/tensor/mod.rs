@@ -10,6 +10,9 @@
 //! [`limits`].
 
 mod archive;
+mod bare_pickle;
+mod chunks;
+mod dcp;
 mod found;
 mod inflated;
 mod input;
@@ -18,6 +21,7 @@ mod pickle;
 mod place;
 mod safetensors;
 mod torch;
+mod torch_legacy;
 mod torch_zip;
 mod view;
 
@@ -70,7 +74,13 @@ pub trait Format: Sync {
 }
 
 /// All formats, in the order in which they are asked.
-pub static FORMATS: &[&dyn Format] = &[&safetensors::Safetensors, &torch_zip::TorchZip];
+pub static FORMATS: &[&dyn Format] = &[
+    &safetensors::Safetensors,
+    &dcp::Dcp,
+    &torch_zip::TorchZip,
+    &torch_legacy::TorchLegacy,
+    &bare_pickle::BarePickle,
+];
 
 /// Bytes that a format may look at to know its own.
 const HEAD_BYTES: u64 = 512;
@@ -78,29 +88,14 @@ const HEAD_BYTES: u64 = 512;
 /// Opens the weights `files` (relative to `root`) as one checkpoint. Never fails as a whole: what
 /// cannot be opened is a problem.
 pub fn open(root: &Path, files: &[PathBuf], settings: &Settings) -> Opened {
-    let mut found = Found::default();
-    let mut looked_into = Vec::new();
-    if files.len() > limits::FILES_MAX {
-        found.problem(input::problem(
-            Path::new(""),
-            ProblemKind::Hostile,
-            format!("{} files in one checkpoint, the most is {}", files.len(), limits::FILES_MAX),
-            "check the checkpoint's index",
-        ));
-    }
-    for relative in files.iter().take(limits::FILES_MAX) {
-        looked_into.push(relative.clone());
-        let keep = looked_into.len() <= limits::FILES_OPEN_MAX;
-        match Input::open(root, relative, keep, settings).and_then(|file| Ok((recognise(&file)?, file))) {
+    let mut found = Found::new(root, settings);
+    for relative in files {
+        match found.open(relative).and_then(|file| Ok((recognise(&file)?, file))) {
             Ok((format, file)) => format.collect(&file, &mut found),
             Err(problem) => found.problem(problem),
         }
     }
-    let tied = std::mem::take(&mut found.tied);
-    let step = found.step;
-    let first = files.first().map_or(Path::new(""), PathBuf::as_path);
-    let (source, problems, skipped) = found.finish(first);
-    Opened { source, skipped, problems, tied, step, files: looked_into }
+    found.finish()
 }
 
 /// Cheap: is this one file as long as its own header says? None = whole.

@@ -28,19 +28,10 @@ pub enum Node {
     Bool(bool),
     /// An integer of at most 64 bits.
     Int(i64),
-    /// A longer integer, as little-endian two's complement.
-    BigInt(Box<[u8]>),
     /// A float.
     Float(f64),
     /// A text.
     Text(Box<str>),
-    /// Bytes; where they begin in the stream and how many they are.
-    Bytes {
-        /// First byte, counted from the beginning of the stream.
-        begin: u64,
-        /// How many.
-        len: u64,
-    },
     /// A list.
     List(Vec<Id>),
     /// A tuple.
@@ -55,7 +46,7 @@ pub enum Node {
     Call(Box<Call>),
     /// An object outside of the stream, by its key: storages.
     Persistent(Id),
-    /// Something that has no use here, such as an out-of-band buffer.
+    /// Something that has no use here: bytes, long texts and numbers, out-of-band buffers.
     Opaque,
 }
 
@@ -99,6 +90,19 @@ impl Pickle {
     /// The object of that index.
     pub fn node(&self, id: Id) -> &Node {
         self.nodes.get(id as usize).unwrap_or(&Node::Opaque)
+    }
+
+    /// All objects.
+    pub fn nodes(&self) -> &[Node] {
+        &self.nodes
+    }
+
+    /// The state that was set on an object.
+    pub fn state(&self, id: Id) -> Option<Id> {
+        match self.node(id) {
+            Node::Call(call) => call.state,
+            _ => None,
+        }
     }
 
     /// The text, if it is one.

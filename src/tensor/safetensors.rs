@@ -6,6 +6,7 @@
 
 mod json;
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use json::Entry;
@@ -14,6 +15,7 @@ use safetensors::Dtype as FileDtype;
 use super::found::elements;
 use super::limits::{HEADER_BYTES_MAX, RANK_MAX, TENSORS_MAX};
 use super::place::Place;
+use super::view::{Piece, row_major};
 use super::{Format, Found, Input};
 use crate::terms::{Dtype, Problem, ProblemKind};
 
@@ -28,7 +30,8 @@ impl Format for Safetensors {
     }
 
     fn summary(&self) -> &'static str {
-        "one file or several shards; all byte-sized dtypes, sub-byte and complex ones are listed as skipped"
+        "one file or several shards, torch's distributed ones too; all byte-sized dtypes, sub-byte and complex ones are \
+         listed as skipped"
     }
 
     fn endings(&self) -> &'static [&'static str] {
@@ -50,6 +53,10 @@ impl Format for Safetensors {
                     found.skip(&name, elements, reason);
                 }
                 for tensor in header.tensors {
+                    if let Some(begin) = header.shards.get(&tensor.name) {
+                        add_shard(file, tensor, begin, found);
+                        continue;
+                    }
                     let place = Place::Plain { input: Arc::clone(file), offset: tensor.begin };
                     found.add(file, &tensor.name, tensor.dtype, tensor.shape, place);
                 }
@@ -73,6 +80,24 @@ impl Format for Safetensors {
     }
 }
 
+/// torch's distributed checkpoints can lie in safetensors files, each with its ranks' shards.
+fn add_shard(file: &Arc<Input>, tensor: Tensor, begin: &[u64], found: &mut Found) {
+    if begin.len() != tensor.shape.len() {
+        let detail =
+            format!("its shard begins at {begin:?}, which does not fit its shape {:?}", tensor.shape);
+        let count = elements(&tensor.shape).unwrap_or(0);
+        return found.refuse(&tensor.name, count, file.problem(ProblemKind::Malformed, detail, SAVE_AGAIN));
+    }
+    let piece = Piece {
+        input: Arc::clone(file),
+        offset: tensor.begin,
+        begin: begin.to_vec(),
+        strides: row_major(&tensor.shape),
+        size: tensor.shape,
+    };
+    found.add_chunk(&tensor.name, tensor.dtype, None, piece);
+}
+
 const LENGTH_BYTES: usize = 8;
 
 fn header_length(head: &[u8]) -> u64 {
@@ -85,6 +110,8 @@ struct Header {
     skipped: Vec<(String, u64, String)>,
     bad: Vec<(String, u64, Problem)>,
     problems: Vec<Problem>,
+    /// First index of each tensor that is a shard of a larger one.
+    shards: HashMap<String, Vec<u64>>,
 }
 
 struct Tensor {
@@ -129,12 +156,18 @@ impl Header {
             let detail = format!("header names more than {TENSORS_MAX} tensors");
             return Err(file.problem(ProblemKind::Hostile, detail, "check what wrote this file"));
         }
-        Ok(Self::check(file, data_begin, entries.tensors))
+        let shards = json::shards(&entries.metadata);
+        Ok(Self::check(file, data_begin, entries.tensors, shards))
     }
 
-    fn check(file: &Input, data_begin: u64, mut entries: Vec<Entry>) -> Self {
+    fn check(
+        file: &Input,
+        data_begin: u64,
+        mut entries: Vec<Entry>,
+        shards: HashMap<String, Vec<u64>>,
+    ) -> Self {
         let mut header =
-            Self { tensors: Vec::new(), skipped: Vec::new(), bad: Vec::new(), problems: Vec::new() };
+            Self { tensors: Vec::new(), skipped: Vec::new(), bad: Vec::new(), problems: Vec::new(), shards };
         entries.sort_by_key(|entry| (entry.begin, entry.end));
         let mut reached = data_begin;
         let mut cut = 0;

@@ -10,7 +10,7 @@ mod state;
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::archive::Entry;
+use super::archive::{Archive, Entry};
 use super::found::{elements, tame};
 use super::limits::{VIEWS_BYTES_FREE, VIEWS_RATIO_MAX};
 use super::pickle::{Pickle, PickleError};
@@ -19,8 +19,8 @@ use super::view::{Piece, View, row_major};
 use super::{Found, Input};
 use crate::terms::{Problem, ProblemKind};
 
-pub use rebuild::{Rebuilt, TensorView, dtype_of, rebuild};
-pub use state::{Part, step_inside, tidy_name};
+pub use rebuild::{Rebuilt, TensorView, dtype_of, rebuild, storage_of};
+pub use state::{Part, STEP_KEYS, of_paths, step_inside};
 
 const SAVE_AGAIN: &str = "save the checkpoint again; if it is still being written, wait for the trainer";
 const DISTRUST: &str = "do not load this file with torch.load: find out where it comes from";
@@ -110,44 +110,53 @@ impl Adder<'_> {
 
     /// The storage, the byte in it at which the view begins, and the view's bytes.
     fn locate(&mut self, view: &TensorView) -> Result<(Entry, u64, u64), Problem> {
-        let hostile = |detail: String| self.input.problem(ProblemKind::Hostile, detail, DISTRUST);
-        let width = view.dtype.bytes() as u64;
-        let (Some(count), Some(span)) = (elements(&view.shape), view.span()) else {
-            return Err(hostile(format!("shape {:?} with strides {:?} overflows", view.shape, view.strides)));
-        };
         let Some(entry) = (self.storages)(&view.storage) else {
             let detail = format!("its storage {} is not in the file", tame(&view.storage));
             return Err(self.input.problem(ProblemKind::Missing, detail, SAVE_AGAIN));
         };
-        let reach = view.offset.checked_add(span).and_then(|end| end.checked_mul(width));
-        let at = |mut problem: Problem| {
-            problem.offset = Some(entry.offset);
-            problem
-        };
-        let Some(reach) =
-            reach.filter(|&reach| reach <= view.storage_elements.saturating_mul(view.storage_width))
-        else {
-            return Err(at(hostile("reaches past the end of its storage".into())));
-        };
-        if reach > entry.bytes {
-            let detail = format!(
-                "storage {} has {} bytes, the tensor needs {reach}",
-                tame(&view.storage),
-                entry.bytes
-            );
-            return Err(at(self.input.problem(ProblemKind::Truncated, detail, SAVE_AGAIN)));
-        }
-        let bytes = count * width;
+        let (skip, bytes) = check_view(self.input, view, &entry)?;
         let allowed = VIEWS_BYTES_FREE.max(self.input.bytes().saturating_mul(VIEWS_RATIO_MAX));
         if self.delivered.saturating_add(bytes) > allowed {
-            return Err(at(hostile(format!(
-                "the tensors claim more than {allowed} bytes of a file of {}",
-                self.input.bytes()
-            ))));
+            let detail =
+                format!("the tensors claim more than {allowed} bytes of a file of {}", self.input.bytes());
+            return Err(self.input.problem(ProblemKind::Hostile, detail, DISTRUST));
         }
         self.delivered += bytes;
-        Ok((entry, view.offset * width, bytes))
+        Ok((entry, skip, bytes))
     }
+}
+
+/// Checks that a view lies inside its storage. The byte of the storage at which it begins, and the bytes
+/// that it delivers.
+pub fn check_view(input: &Input, view: &TensorView, entry: &Entry) -> Result<(u64, u64), Problem> {
+    let fault = |kind, detail: String, remedy: &str| {
+        let mut problem = input.problem(kind, detail, remedy);
+        problem.offset = Some(entry.offset);
+        problem
+    };
+    let width = view.dtype.bytes() as u64;
+    let (Some(count), Some(span)) = (elements(&view.shape), view.span()) else {
+        let detail = format!("shape {:?} with strides {:?} overflows", view.shape, view.strides);
+        return Err(fault(ProblemKind::Hostile, detail, DISTRUST));
+    };
+    let reach = view.offset.checked_add(span).and_then(|end| end.checked_mul(width));
+    let told = view.storage_elements.saturating_mul(view.storage_width);
+    let Some(reach) = reach.filter(|&reach| reach <= told) else {
+        return Err(fault(ProblemKind::Hostile, "reaches past the end of its storage".into(), DISTRUST));
+    };
+    if reach > entry.bytes {
+        let detail =
+            format!("storage {} has {} bytes, the tensor needs {reach}", tame(&view.storage), entry.bytes);
+        return Err(fault(ProblemKind::Truncated, detail, SAVE_AGAIN));
+    }
+    Ok((view.offset * width, count * width))
+}
+
+/// The entry with the pickle: the outermost `data.pkl`.
+pub fn pickle_name(archive: &Archive) -> Option<&str> {
+    let names = archive.entries.keys().map(String::as_str);
+    let named = names.filter(|name| *name == "data.pkl" || name.ends_with("/data.pkl"));
+    named.min_by_key(|name| name.matches('/').count())
 }
 
 fn place(input: &Arc<Input>, view: &TensorView, entry: &Entry, skip: u64) -> Option<Place> {

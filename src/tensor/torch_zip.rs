@@ -40,7 +40,7 @@ impl Format for TorchZip {
     fn check_lengths(&self, file: &Arc<Input>) -> Option<Problem> {
         match Archive::open(file, 0, file.bytes()) {
             Ok(mut archive) => {
-                let no_pickle = pickle_name(&archive).is_none().then(|| no_pickle(file));
+                let no_pickle = torch::pickle_name(&archive).is_none().then(|| no_pickle(file));
                 archive.problems.pop().or(no_pickle)
             }
             Err(problem) => Some(problem),
@@ -51,7 +51,7 @@ impl Format for TorchZip {
 fn collect(file: &Arc<Input>, found: &mut Found) -> Result<(), Problem> {
     let mut archive = Archive::open(file, 0, file.bytes())?;
     std::mem::take(&mut archive.problems).into_iter().for_each(|problem| found.problem(problem));
-    let name = pickle_name(&archive).ok_or_else(|| no_pickle(file))?.to_owned();
+    let name = torch::pickle_name(&archive).ok_or_else(|| no_pickle(file))?.to_owned();
     let prefix = name.strip_suffix("data.pkl").unwrap_or("");
     if let Some(order) = archive.entries.get(&format!("{prefix}byteorder"))
         && archive.read(order)?.starts_with(b"big")
@@ -67,13 +67,6 @@ fn collect(file: &Arc<Input>, found: &mut Found) -> Result<(), Problem> {
     let storages = |key: &str| archive.entries.get(&format!("{prefix}data/{key}")).copied();
     torch::add_tensors(file, &pickle, &storages, found);
     Ok(())
-}
-
-/// The entry with the pickle: the outermost `data.pkl`.
-fn pickle_name(archive: &Archive) -> Option<&str> {
-    let names = archive.entries.keys().map(String::as_str);
-    let named = names.filter(|name| *name == "data.pkl" || name.ends_with("/data.pkl"));
-    named.min_by_key(|name| name.matches('/').count())
 }
 
 fn no_pickle(file: &Input) -> Problem {

@@ -233,9 +233,8 @@ impl<'a> Machine<'a> {
             b'B' => u64::from(self.stream.u32()?),
             _ => self.stream.u64()?,
         };
-        let begin = self.stream.position();
         self.stream.take(len)?;
-        self.make(Node::Bytes { begin, len })
+        self.make(Node::Opaque)
     }
 
     // === containers ===
@@ -451,7 +450,7 @@ fn pairs(flat: &[Id]) -> Result<Vec<(Id, Id)>, PickleError> {
 fn long(bytes: &[u8]) -> Node {
     let negative = bytes.last().is_some_and(|&byte| byte >= 0x80);
     if bytes.len() > size_of::<i64>() {
-        return Node::BigInt(bytes.into());
+        return Node::Opaque;
     }
     let mut wide = [if negative { 0xff } else { 0 }; size_of::<i64>()];
     wide[..bytes.len()].copy_from_slice(bytes);

@@ -143,3 +143,15 @@ pub fn position(json: &[u8], error: &serde_json::Error) -> u64 {
     let before = json.split(|&byte| byte == b'\n').take(error.line().saturating_sub(1));
     (before.map(|line| line.len() + 1).sum::<usize>() + error.column().saturating_sub(1)) as u64
 }
+
+/// Where the shards of torch's distributed checkpoints begin in their tensors. Metadata of any other
+/// form says nothing of shards.
+pub fn shards(metadata: &HashMap<String, String>) -> HashMap<String, Vec<u64>> {
+    #[derive(serde::Deserialize)]
+    struct Shard {
+        saved_offsets: Vec<u64>,
+    }
+    let told = metadata.get("DCP_SHARDING_INFO");
+    let shards = told.and_then(|text| serde_json::from_str::<HashMap<String, Shard>>(text).ok());
+    shards.unwrap_or_default().into_iter().map(|(name, shard)| (name, shard.saved_offsets)).collect()
+}

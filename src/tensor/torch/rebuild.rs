@@ -127,9 +127,13 @@ fn tensor(pickle: &Pickle, arguments: &[Id], dtype: Option<&str>) -> Rebuilt {
 }
 
 /// `('storage', type, key, location, elements)`: type, key and elements.
-fn storage_of(pickle: &Pickle, id: Id) -> Option<(&str, &str, u64)> {
+pub fn storage_of(pickle: &Pickle, id: Id) -> Option<(&str, &str, u64)> {
     let Node::Persistent(key) = pickle.node(id) else { return None };
-    let &[tag, kind, key, _location, count, ..] = pickle.sequence(*key)? else { return None };
+    let &[tag, kind, key, _location, count, ref view @ ..] = pickle.sequence(*key)? else { return None };
+    // Before torch 0.4 a storage could be a view of another one.
+    if !view.iter().all(|&view| matches!(pickle.node(view), Node::None)) {
+        return None;
+    }
     let kind = pickle.global(kind)?;
     (pickle.text(tag)? == "storage" && (&*kind.module == "torch" || kind.module.starts_with("torch.")))
         .then_some(())?;

@@ -97,6 +97,36 @@ pub fn walk(pickle: &Pickle) -> Contents {
     contents
 }
 
+/// Names and parts of tensors whose paths through the containers are known, by the same rules.
+pub fn of_paths(paths: &[Vec<String>]) -> Vec<(String, Part)> {
+    let mut stripped: Vec<String> = Vec::new();
+    let under = |path: &[String], stripped: &[String]| path.starts_with(stripped);
+    loop {
+        let level = stripped.len();
+        let wraps = |key: &&&str| {
+            paths.iter().any(|path| under(path, &stripped) && path.len() > level + 1 && path[level] == **key)
+        };
+        match MODEL_KEYS.iter().find(wraps) {
+            Some(key) if level < NESTING_MAX => stripped.push((*key).to_owned()),
+            _ => break,
+        }
+    }
+    let flat = paths.iter().any(|path| path.len() == 1);
+    let named = paths.iter().map(|path| {
+        let level = stripped.iter().zip(path).take_while(|(wrapper, key)| wrapper == key).count();
+        // Names that were joined before they came here still begin with the trainer's key.
+        let first = path.get(level).map_or("", |key| key.split('.').next().unwrap_or(key));
+        let by_key = Part::of_key(first);
+        let part = match by_key {
+            _ if !stripped.is_empty() && level == stripped.len() => Part::Model,
+            Part::Beside if stripped.is_empty() && (!flat || path.len() == 1) => Part::Model,
+            _ => by_key,
+        };
+        (tidy_name(&path[level..].join(".")), part)
+    });
+    named.collect()
+}
+
 /// The name without what wrappers of modules put into it.
 pub fn tidy_name(name: &str) -> String {
     let mut name = name.to_owned();
@@ -232,7 +262,7 @@ fn join(name: &str, key: &str) -> String {
 }
 
 /// Keys that hold the training step, most telling first.
-const STEP_KEYS: &[&str] = &[
+pub const STEP_KEYS: &[&str] = &[
     "global_step",
     "global_steps",
     "iter_num",
