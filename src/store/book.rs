@@ -3,74 +3,14 @@
 
 use std::collections::{BTreeMap, HashMap};
 
+use super::changes::{Change, Changes};
 use super::codec::{Malformed, Reader, Writer};
 use super::keys::{self, Place};
 use super::{Error, RunSummary};
 use crate::terms::{Attempt, ReadingKey, RunId, Step};
 
-/// What one commit was: stored under its number.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Manifest {
-    /// A reading.
-    Reading {
-        /// Where.
-        place: Place,
-        /// Checkpoint time, seconds since 1970.
-        timestamp_seconds: f64,
-        /// True when the files had problems.
-        broken: bool,
-        /// Hash of its roster.
-        roster: u64,
-    },
-    /// Findings without a reading.
-    Findings,
-}
-
-const FORM: u8 = 1;
-
-impl Manifest {
-    pub fn to_bytes(self) -> Vec<u8> {
-        let mut writer = Writer::default();
-        writer.u8(FORM);
-        match self {
-            Manifest::Reading { place, timestamp_seconds, broken, roster } => {
-                writer.u8(0);
-                writer.varint(u64::from(place.run));
-                writer.varint(u64::from(place.attempt.0));
-                writer.varint(place.step.0);
-                writer.f64(timestamp_seconds);
-                writer.u8(u8::from(broken));
-                writer.u64(roster);
-            }
-            Manifest::Findings => writer.u8(1),
-        }
-        writer.0
-    }
-
-    pub fn from_bytes(bytes: &[u8]) -> Result<Self, Malformed> {
-        let mut reader = Reader(bytes);
-        reader.form(FORM)?;
-        let manifest = match reader.u8()? {
-            0 => Manifest::Reading {
-                place: Place {
-                    run: reader.u32()?,
-                    attempt: Attempt(reader.u32()?),
-                    step: Step(reader.varint()?),
-                },
-                timestamp_seconds: reader.f64()?,
-                broken: reader.flag()?,
-                roster: reader.u64()?,
-            },
-            1 => Manifest::Findings,
-            _ => return Err(Malformed("commit of an unknown kind")),
-        };
-        reader.end()?;
-        Ok(manifest)
-    }
-}
-
 /// One reading as the book knows it.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Entry {
     /// Number of the commit.
     pub number: u64,
@@ -82,6 +22,99 @@ pub struct Entry {
     pub broken: bool,
     /// Hash of its roster.
     pub roster: u64,
+    /// What is still there of it.
+    pub kept: Kept,
+}
+
+/// Parts of a reading that retention may take away.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Kept {
+    /// Sketches were there, and still are.
+    pub sketches: bool,
+    /// Quantiles were there, and still are.
+    pub quantiles: bool,
+    /// Samples of each tier were not taken away.
+    pub tiers: [bool; 3],
+}
+
+impl Kept {
+    fn to_bits(self) -> u8 {
+        let flags = [self.sketches, self.quantiles, self.tiers[0], self.tiers[1], self.tiers[2]];
+        flags.into_iter().enumerate().map(|(bit, flag)| u8::from(flag) << bit).sum()
+    }
+
+    fn from_bits(bits: u8) -> Self {
+        let flag = |bit: u8| bits >> bit & 1 == 1;
+        Self { sketches: flag(0), quantiles: flag(1), tiers: [flag(2), flag(3), flag(4)] }
+    }
+}
+
+/// What one commit was: stored under its number.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Manifest {
+    /// A reading.
+    Reading(Entry),
+    /// Anything else: findings without a reading, marks, thinning.
+    Other,
+    /// Readings of a run that was forgotten; its number is not given again.
+    Forgotten(u32),
+}
+
+/// The first form had no [`Kept`]: nothing was ever taken away.
+const FORMS: [u8; 2] = [1, 2];
+
+impl Manifest {
+    /// As bytes.
+    pub fn to_bytes(self) -> Vec<u8> {
+        let mut writer = Writer::default();
+        writer.u8(FORMS[1]);
+        match self {
+            Manifest::Reading(entry) => {
+                writer.u8(0);
+                writer.varint(u64::from(entry.place.run));
+                writer.varint(u64::from(entry.place.attempt.0));
+                writer.varint(entry.place.step.0);
+                writer.f64(entry.timestamp_seconds);
+                writer.u8(u8::from(entry.broken));
+                writer.u64(entry.roster);
+                writer.u8(entry.kept.to_bits());
+            }
+            Manifest::Other => writer.u8(1),
+            Manifest::Forgotten(run) => {
+                writer.u8(2);
+                writer.varint(u64::from(run));
+            }
+        }
+        writer.0
+    }
+
+    /// From bytes.
+    pub fn from_bytes(number: u64, bytes: &[u8]) -> Result<Self, Malformed> {
+        let mut reader = Reader(bytes);
+        let form = reader.u8()?;
+        if !FORMS.contains(&form) {
+            return Err(Malformed("written in a form that is not known"));
+        }
+        let manifest = match reader.u8()? {
+            0 => Manifest::Reading(Entry {
+                number,
+                place: Place {
+                    run: reader.u32()?,
+                    attempt: Attempt(reader.u32()?),
+                    step: Step(reader.varint()?),
+                },
+                timestamp_seconds: reader.f64()?,
+                broken: reader.flag()?,
+                roster: reader.u64()?,
+                kept: Kept::from_bits(if form == FORMS[0] { u8::MAX } else { reader.u8()? }),
+            }),
+            1 => Manifest::Other,
+            2 => Manifest::Forgotten(reader.u32()?),
+            _ => return Err(Malformed("commit of an unknown kind")),
+        };
+        reader.end()?;
+        Ok(manifest)
+    }
 }
 
 /// The index in memory.
@@ -95,8 +128,10 @@ pub struct Book {
     findings: HashMap<(u32, String), u64>,
     /// Number of the newest commit; 0 before the first.
     head: u64,
-    /// Manifests of runs that no entry names: shown by verify.
-    orphans: Vec<u64>,
+    /// Every commit that is known, and its reading.
+    commits: BTreeMap<u64, Option<ReadingKey>>,
+    /// Highest run number that was ever given.
+    run_last: u32,
 }
 
 /// Kinds of entries that the book is made of, in the order in which they must be taken.
@@ -114,13 +149,14 @@ impl Book {
                 if kind == keys::RUN {
                     self.runs.insert(RunId::new(name), number);
                     self.names.insert(number, RunId::new(name));
+                    self.run_last = self.run_last.max(number);
                 } else {
                     self.metrics.insert(name.to_owned(), number);
                 }
             }
             keys::MANIFEST => {
                 let number = keys::u64_at(key, 1).ok_or(bad(Malformed("short key")))?;
-                self.take_manifest(number, Manifest::from_bytes(value).map_err(bad)?);
+                self.take_manifest(number, Manifest::from_bytes(number, value).map_err(bad)?)?;
             }
             keys::FINDING => {
                 let run = keys::u32_at(key, 1).ok_or(bad(Malformed("short key")))?;
@@ -133,17 +169,49 @@ impl Book {
         Ok(())
     }
 
-    fn take_manifest(&mut self, number: u64, manifest: Manifest) {
-        self.head = self.head.max(number);
-        if let Manifest::Reading { place, timestamp_seconds, broken, roster } = manifest {
-            match self.key(place) {
-                Some(key) => {
-                    let entry = Entry { number, place, timestamp_seconds, broken, roster };
-                    self.readings.insert(key, entry);
-                }
-                None => self.orphans.push(number),
+    /// Takes what a commit did.
+    pub fn absorb(&mut self, changes: &Changes) -> Result<(), Error> {
+        for change in &changes.0 {
+            if let Change::RemoveAll(prefix) = change
+                && prefix.first() == Some(&keys::HEAD)
+                && let Some(run) = keys::u32_at(prefix, 1)
+            {
+                self.forget(run);
             }
         }
+        for kind in KINDS {
+            let of_kind = changes.puts().filter(|(key, _)| key.first() == Some(&kind));
+            of_kind.into_iter().try_for_each(|(key, value)| self.take(key, value))?;
+        }
+        Ok(())
+    }
+
+    fn take_manifest(&mut self, number: u64, manifest: Manifest) -> Result<(), Error> {
+        self.head = self.head.max(number);
+        let old = self.commits.insert(number, None).flatten();
+        match manifest {
+            Manifest::Reading(entry) => {
+                let nameless = || Error::damaged(format!("commit {number}"), "its run has no name");
+                let key = self.key(entry.place).ok_or_else(nameless)?;
+                self.readings.insert(key.clone(), entry);
+                self.commits.insert(number, Some(key));
+            }
+            Manifest::Other => {}
+            Manifest::Forgotten(run) => {
+                self.run_last = self.run_last.max(run);
+                old.and_then(|key| self.readings.remove(&key));
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes a whole run out, as its removal from the database does.
+    fn forget(&mut self, run: u32) {
+        if let Some(name) = self.names.remove(&run) {
+            self.runs.remove(&name);
+        }
+        self.findings.retain(|(of, _), _| *of != run);
+        self.readings.retain(|_, entry| entry.place.run != run);
     }
 
     fn key(&self, place: Place) -> Option<ReadingKey> {
@@ -161,9 +229,19 @@ impl Book {
         self.runs.get(run).copied()
     }
 
-    /// A number that no run has yet.
+    /// A number that no run ever had.
     pub fn next_run(&self) -> u32 {
-        self.names.keys().max().map_or(1, |number| number + 1)
+        self.run_last + 1
+    }
+
+    /// True when the commit of that number is known.
+    pub fn knows(&self, number: u64) -> bool {
+        self.commits.contains_key(&number)
+    }
+
+    /// The reading of a commit.
+    pub fn reading_of(&self, number: u64) -> Option<&ReadingKey> {
+        self.commits.get(&number)?.as_ref()
     }
 
     /// The metric's number.

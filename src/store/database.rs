@@ -1,80 +1,250 @@
 //! sled behind a wall. Every call may panic inside sled where a file is damaged, so every call is caught;
-//! opening runs on a thread of its own as well, because a panic while sled's threads start takes the
-//! caller's stack with it.
+//! opening runs on a thread of its own as well. Every value carries the number of the commit that wrote it
+//! and a CRC over key, number and value: a value that is not what was written, or not under its own key,
+//! is never taken for one.
 
+use std::ops::Deref;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
+use std::sync::{PoisonError, RwLock};
 
 use super::Error;
-use super::changes::Changes;
+use super::changes::{Change, Changes};
+use super::codec::{Reader, Writer};
 
 /// The database of an open store: one tree, because only one tree's batch is atomic.
 #[derive(Debug)]
 pub struct Database {
     dir: PathBuf,
-    tree: sled::Db,
+    cache_bytes: u64,
+    /// None only while it is being replaced, or after that failed.
+    tree: RwLock<Option<sled::Db>>,
+}
+
+/// A value as it was put.
+#[derive(Clone, Debug)]
+pub struct Value {
+    /// Number of the commit that wrote it.
+    pub number: u64,
+    stored: sled::IVec,
+    from: usize,
+}
+
+impl Deref for Value {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        &self.stored[self.from..]
+    }
+}
+
+impl From<Vec<u8>> for Value {
+    fn from(bytes: Vec<u8>) -> Self {
+        Self { number: 0, stored: bytes.into(), from: 0 }
+    }
+}
+
+/// Somewhere values can be looked up by key.
+pub trait Lookup {
+    /// The value under a key.
+    fn get(&self, key: &[u8]) -> Result<Option<Value>, Error>;
+}
+
+fn check(key: &[u8], rest: &[u8]) -> u32 {
+    let mut crc = crc32fast::Hasher::new();
+    crc.update(&(key.len() as u64).to_le_bytes());
+    crc.update(key);
+    crc.update(rest);
+    crc.finalize()
+}
+
+/// A value as it lies in the database: check, number, bytes.
+fn wrap(key: &[u8], number: u64, bytes: &[u8]) -> Vec<u8> {
+    let mut writer = Writer::default();
+    writer.0.extend([0; 4]);
+    writer.varint(number);
+    writer.0.extend_from_slice(bytes);
+    let check = check(key, &writer.0[4..]);
+    writer.0[..4].copy_from_slice(&check.to_le_bytes());
+    writer.0
+}
+
+fn unwrap(key: &[u8], stored: sled::IVec) -> Result<Value, Error> {
+    let damaged = || Error::damaged(format!("database entry {}", name(key)), "its check does not fit");
+    let (found, rest) = stored.split_at_checked(4).ok_or_else(damaged)?;
+    if found != check(key, rest).to_le_bytes() {
+        return Err(damaged());
+    }
+    let mut reader = Reader(rest);
+    let number = reader.varint().map_err(|_| damaged())?;
+    let from = stored.len() - reader.0.len();
+    Ok(Value { number, stored, from })
+}
+
+/// A key as text: its letter and the rest as it can be shown.
+fn name(key: &[u8]) -> String {
+    key.escape_ascii().to_string()
 }
 
 impl Database {
     /// Opens it, or makes it where there is none.
     pub fn open(dir: &Path, cache_bytes: u64) -> Result<Self, Error> {
-        let config = sled::Config::new()
-            .path(dir)
-            .cache_capacity(cache_bytes)
-            // Commits flush themselves; a flusher of sled's own would only wake the machine.
-            .flush_every_ms(None);
-        let opened = std::thread::Builder::new()
-            .name("store-open".into())
-            .spawn(move || config.open())
-            .map_err(|error| Error::io(dir, "start a thread for", &error))?
-            .join();
-        match opened {
-            Ok(Ok(tree)) => Ok(Self { dir: dir.to_owned(), tree }),
-            Ok(Err(error)) => Err(failed(dir, error.to_string())),
-            Err(panic) => Err(failed(dir, panic_text(&*panic))),
-        }
+        let tree = open_tree(dir, cache_bytes)?;
+        Ok(Self { dir: dir.to_owned(), cache_bytes, tree: RwLock::new(Some(tree)) })
     }
 
-    fn guard<T>(&self, call: impl FnOnce() -> sled::Result<T>) -> Result<T, Error> {
-        match catch_unwind(AssertUnwindSafe(call)) {
+    fn guard<T>(&self, call: impl FnOnce(&sled::Db) -> sled::Result<T>) -> Result<T, Error> {
+        let tree = self.tree.read().unwrap_or_else(PoisonError::into_inner);
+        let tree = tree.as_ref().ok_or_else(|| failed(&self.dir, "it is closed".to_owned()))?;
+        match catch_unwind(AssertUnwindSafe(|| call(tree))) {
             Ok(Ok(value)) => Ok(value),
             Ok(Err(error)) => Err(failed(&self.dir, error.to_string())),
             Err(panic) => Err(failed(&self.dir, panic_text(&*panic))),
         }
     }
 
-    /// The value under a key.
-    pub fn get(&self, key: &[u8]) -> Result<Option<sled::IVec>, Error> {
-        self.guard(|| self.tree.get(key))
-    }
-
     /// Shows every entry whose key starts with `prefix`, in order.
     pub fn scan(
         &self,
         prefix: &[u8],
-        mut show: impl FnMut(&[u8], &[u8]) -> Result<(), Error>,
+        mut show: impl FnMut(&[u8], &Value) -> Result<(), Error>,
     ) -> Result<(), Error> {
-        let mut entries = self.guard(|| Ok(self.tree.scan_prefix(prefix)))?;
-        while let Some((key, value)) = self.guard(|| entries.next().transpose())? {
-            show(&key, &value)?;
+        self.scan_any(prefix, |key, value| show(key, &value?))
+    }
+
+    /// As [`Database::scan`], but an entry whose check does not fit is shown as such.
+    pub fn scan_any(
+        &self,
+        prefix: &[u8],
+        mut show: impl FnMut(&[u8], Result<Value, Error>) -> Result<(), Error>,
+    ) -> Result<(), Error> {
+        let mut entries = self.guard(|tree| Ok(tree.scan_prefix(prefix)))?;
+        while let Some((key, stored)) = self.guard(|_| entries.next().transpose())? {
+            show(&key, unwrap(&key, stored))?;
         }
         Ok(())
     }
 
-    /// The last entry whose key starts with `prefix`.
-    pub fn last(&self, prefix: &[u8]) -> Result<Option<(sled::IVec, sled::IVec)>, Error> {
-        self.guard(|| self.tree.scan_prefix(prefix).next_back().transpose())
+    /// Shows every entry as it lies there, unchecked: for stores of the first schema.
+    pub fn scan_raw(&self, mut show: impl FnMut(&[u8], &[u8]) -> Result<(), Error>) -> Result<(), Error> {
+        let mut entries = self.guard(|tree| Ok(tree.iter()))?;
+        while let Some((key, stored)) = self.guard(|_| entries.next().transpose())? {
+            show(&key, &stored)?;
+        }
+        Ok(())
     }
 
-    /// Does all changes or none, and has them on disk when it returns.
-    pub fn apply(&self, changes: &Changes) -> Result<(), Error> {
-        let mut batch = sled::Batch::default();
-        changes.puts.iter().for_each(|(key, value)| batch.insert(key.as_slice(), value.as_slice()));
-        self.guard(|| {
-            self.tree.apply_batch(batch)?;
-            self.tree.flush().map(drop)
-        })
+    /// The value as it lies there, unchecked: for stores of the first schema.
+    pub fn get_raw(&self, key: &[u8]) -> Result<Option<Vec<u8>>, Error> {
+        Ok(self.guard(|tree| tree.get(key))?.map(|stored| stored.to_vec()))
     }
+
+    /// The last key that starts with `prefix`.
+    pub fn last_key(&self, prefix: &[u8]) -> Result<Option<sled::IVec>, Error> {
+        self.guard(|tree| Ok(tree.scan_prefix(prefix).next_back().transpose()?.map(|(key, _)| key)))
+    }
+
+    /// Does all changes of a commit or none, and has them on disk when it returns.
+    pub fn apply(&self, number: u64, changes: &Changes) -> Result<(), Error> {
+        self.stage(number, changes, &|_| true)?;
+        self.flush()
+    }
+
+    /// Does all changes of a commit; not flushed.
+    pub fn stage_all(&self, number: u64, changes: &Changes) -> Result<(), Error> {
+        self.stage(number, changes, &|_| true)
+    }
+
+    /// Does the changes of a commit where nothing newer stands; not flushed.
+    pub fn merge(&self, number: u64, changes: &Changes) -> Result<(), Error> {
+        // An entry that does not check out counts as older than any.
+        let is_older = |key: &[u8]| !matches!(self.get(key), Ok(Some(value)) if value.number >= number);
+        self.stage(number, changes, &is_older)
+    }
+
+    fn stage(&self, number: u64, changes: &Changes, wanted: &dyn Fn(&[u8]) -> bool) -> Result<(), Error> {
+        let mut batch = sled::Batch::default();
+        for change in &changes.0 {
+            match change {
+                Change::Put(key, value) if wanted(key) => {
+                    batch.insert(key.as_slice(), wrap(key, number, value));
+                }
+                Change::Remove(key) if wanted(key) => batch.remove(key.as_slice()),
+                Change::Put(..) | Change::Remove(_) => {}
+                Change::RemoveAll(prefix) => {
+                    let mut keys = Vec::new();
+                    self.scan_any(prefix, |key, _| {
+                        keys.push(key.to_vec());
+                        Ok(())
+                    })?;
+                    keys.into_iter().filter(|key| wanted(key)).for_each(|key| batch.remove(key));
+                }
+            }
+        }
+        self.guard(|tree| tree.apply_batch(batch))
+    }
+
+    /// Has everything on disk when it returns.
+    pub fn flush(&self) -> Result<(), Error> {
+        self.guard(|tree| tree.flush().map(drop))
+    }
+
+    /// Closes it, lets `change` work on its directory, and opens what is there then. Readers wait.
+    pub fn reopen(&self, change: impl FnOnce(&Path) -> Result<(), Error>) -> Result<(), Error> {
+        let mut tree = self.tree.write().unwrap_or_else(PoisonError::into_inner);
+        if let Some(old) = tree.take() {
+            // Closing writes, and may fail like anything else.
+            let _ = catch_unwind(AssertUnwindSafe(move || drop(old)));
+        }
+        let changed = change(&self.dir);
+        *tree = Some(open_tree(&self.dir, self.cache_bytes)?);
+        changed
+    }
+
+    /// Its directory.
+    pub fn dir(&self) -> &Path {
+        &self.dir
+    }
+}
+
+impl Lookup for Database {
+    fn get(&self, key: &[u8]) -> Result<Option<Value>, Error> {
+        let stored = self.guard(|tree| tree.get(key))?;
+        stored.map(|stored| unwrap(key, stored)).transpose()
+    }
+}
+
+fn open_tree(dir: &Path, cache_bytes: u64) -> Result<sled::Db, Error> {
+    let config = sled::Config::new()
+        .path(dir)
+        .cache_capacity(cache_bytes)
+        // Commits flush themselves; a flusher of sled's own would only wake the machine.
+        .flush_every_ms(None);
+    let opened = std::thread::Builder::new()
+        .name("store-open".into())
+        .spawn(move || config.open())
+        .map_err(|error| Error::io(dir, "start a thread for", &error))?
+        .join();
+    match opened {
+        Ok(Ok(tree)) => Ok(tree),
+        Ok(Err(sled::Error::Io(error))) => Err(io_failed(dir, &error)),
+        Ok(Err(error)) => Err(failed(dir, error.to_string())),
+        Err(panic) => Err(failed(dir, panic_text(&*panic))),
+    }
+}
+
+/// Told apart: the system refuses (damage has nothing to do with it), or the files do not make sense.
+fn io_failed(dir: &Path, error: &std::io::Error) -> Error {
+    use std::io::ErrorKind as K;
+    let refused = matches!(error.kind(), K::PermissionDenied | K::ReadOnlyFilesystem | K::StorageFull);
+    let text = error.to_string();
+    if text.contains("acquire lock") {
+        return Error::Held { dir: dir.to_owned(), pid: "unknown".into(), reach: String::new() };
+    }
+    if refused || error.raw_os_error().is_some_and(|code| code == 28 || code == 30) {
+        return Error::io(dir, "open", error);
+    }
+    failed(dir, text)
 }
 
 fn failed(dir: &Path, detail: String) -> Error {

@@ -5,10 +5,10 @@ use std::collections::{BTreeMap, HashMap};
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::Error;
-use super::book::{Book, Manifest};
+use super::book::{Book, Entry, Kept, Manifest};
 use super::changes::Changes;
 use super::codec::{self, Absences, Column, Head, Roster, Writer};
-use super::database::Database;
+use super::database::{Database, Lookup};
 use super::keys::{self, Place};
 use super::tape::Tapes;
 use crate::terms::{Attempt, Finding, MetricName, Reading, RunId};
@@ -25,19 +25,25 @@ pub struct Draft<'a> {
     pub number: u64,
     /// What it does.
     pub changes: Changes,
+    /// Sketches of the reading, as bytes.
+    pub sketches: Vec<u8>,
+    /// Quantiles of the reading, as bytes.
+    pub quantiles: Vec<u8>,
     runs: HashMap<RunId, u32>,
     metrics: HashMap<MetricName, u32>,
     metrics_next: u32,
 }
 
 impl<'a> Draft<'a> {
-    /// Begins the commit after the newest one.
-    pub fn new(book: &'a Book, database: &'a Database) -> Self {
+    /// Begins the commit of that number.
+    pub fn new(book: &'a Book, database: &'a Database, number: u64) -> Self {
         Self {
             book,
             database,
-            number: book.head() + 1,
+            number,
             changes: Changes::default(),
+            sketches: Vec::new(),
+            quantiles: Vec::new(),
             runs: HashMap::new(),
             metrics: HashMap::new(),
             metrics_next: book.metric_numbers().max().map_or(1, |number| number + 1),
@@ -66,7 +72,7 @@ impl<'a> Draft<'a> {
         number
     }
 
-    /// Adds a reading. The order of the changes is that of the parts of the module's table.
+    /// Adds a reading.
     pub fn reading(&mut self, reading: &Reading, tapes: &mut Tapes) -> Result<(), Error> {
         let run = self.run(&reading.key.run);
         let place = Place { run, attempt: reading.key.attempt, step: reading.key.step };
@@ -84,19 +90,21 @@ impl<'a> Draft<'a> {
         let head = Head::of(reading, log, roster, absences, metrics);
         if head.sketches {
             let sketches = reading.tensors.iter().map(|tensor| tensor.sketch.as_ref());
-            self.changes.put(keys::of_reading(keys::SKETCHES, place), codec::write_sketches(sketches));
+            self.sketches = codec::write_sketches(sketches);
         }
         if head.quantiles {
             let quantiles = reading.tensors.iter().map(|tensor| tensor.quantiles.as_slice());
-            self.changes.put(keys::of_reading(keys::QUANTILES, place), codec::write_quantiles(quantiles));
+            self.quantiles = codec::write_quantiles(quantiles);
         }
         self.changes.put(keys::of_reading(keys::HEAD, place), codec::write_head(&head));
-        self.manifest(Manifest::Reading {
+        self.manifest(Manifest::Reading(Entry {
+            number: self.number,
             place,
             timestamp_seconds: reading.checkpoint.timestamp_seconds,
             broken: !reading.problems.is_empty(),
             roster,
-        });
+            kept: Kept { sketches: head.sketches, quantiles: head.quantiles, tiers: [true; 3] },
+        }));
         Ok(())
     }
 

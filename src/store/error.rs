@@ -3,7 +3,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::terms::ReadingKey;
+use crate::terms::{ReadingKey, RunId};
 
 /// Why the store could not do what was asked.
 #[derive(Debug, thiserror::Error)]
@@ -21,6 +21,9 @@ pub enum Error {
     /// A reading of that name is stored already; nothing is ever overwritten.
     #[error("a reading of {0} is stored already; nothing was changed")]
     Exists(ReadingKey),
+    /// No such run.
+    #[error("there is no run {0} in the store; `weighbridge store stats` lists those that are")]
+    UnknownRun(RunId),
     /// A file or directory of the store could not be made, read or written.
     #[error("{path}: cannot {action}: {message}", path = path.display())]
     Io {
@@ -59,6 +62,14 @@ pub enum Error {
         /// What is wrong with it.
         detail: String,
     },
+    /// Something that had one copy only is gone, and no second look will bring it back.
+    #[error("{what}: {detail}")]
+    Lost {
+        /// What it was.
+        what: String,
+        /// Why it is gone.
+        detail: String,
+    },
     /// The database under the store failed.
     #[error("{path}: database failed: {detail}", path = dir.display())]
     Database {
@@ -80,6 +91,10 @@ impl Error {
             _ => "",
         };
         Self::Io { path: path.to_owned(), action, message: format!("{error}{remedy}") }
+    }
+
+    pub(super) fn lost(what: impl Into<String>, detail: impl ToString) -> Self {
+        Self::Lost { what: what.into(), detail: detail.to_string() }
     }
 
     pub(super) fn damaged(what: impl Into<String>, detail: impl ToString) -> Self {

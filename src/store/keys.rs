@@ -15,7 +15,9 @@
 //! | `f` run id | newest version of a finding |
 //! | `j` run attempt | the judge's state |
 //! | `o` target NUL key | what that receiver has taken |
-//! | `s`, `q` run attempt step | sketches, quantiles of a reading |
+//!
+//! Sketches and quantiles are not in the database but in the journal, under the commit's number. The first
+//! schema had them here, under `s` and `q` with run, attempt and step.
 
 use crate::terms::{Attempt, Step};
 
@@ -64,7 +66,7 @@ pub fn metric(name: &str) -> Vec<u8> {
     key(METRIC, &[name.as_bytes()])
 }
 
-/// Head, sketches or quantiles of a reading.
+/// Head of a reading; its sketches or quantiles in the first schema.
 pub fn of_reading(kind: u8, place: Place) -> Vec<u8> {
     key(kind, &[&place.run.to_be_bytes(), &place.attempt.0.to_be_bytes(), &place.step.0.to_be_bytes()])
 }

@@ -14,7 +14,7 @@ impl Store {
     pub fn taken(&self, target: &str) -> Result<BTreeMap<String, String>, Error> {
         let prefix = keys::outbox(target);
         let mut taken = BTreeMap::new();
-        self.database().scan(&prefix, |key, value| {
+        self.inner.database.scan(&prefix, |key, value| {
             let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
             taken.insert(text(&key[prefix.len()..]), text(value));
             Ok(())
@@ -28,7 +28,7 @@ impl Store {
         for (key, mark) in marks {
             changes.put([keys::outbox(target).as_slice(), key.as_bytes()].concat(), mark.as_bytes().to_vec());
         }
-        self.put(changes)
+        self.put(&changes)
     }
 }
 

@@ -3,8 +3,10 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use super::book::Entry;
 use super::codec::{self, Absences, Column, Head, LogRange, Malformed, Reader, Roster};
-use super::database::Database;
+use super::database::{Database, Lookup};
+use super::journal::{self, Journal};
 use super::keys::{self, Place};
 use super::{Error, tape};
 use crate::terms::{
@@ -52,6 +54,11 @@ impl Shelf {
         Ok(roster)
     }
 
+    /// Forgets what it keeps decoded.
+    pub fn forget(&self) {
+        self.rosters.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+
     /// The head of a reading.
     pub fn head(&self, database: &Database, key: &ReadingKey, place: Place) -> Result<Head, Error> {
         let bytes = database.get(&keys::of_reading(keys::HEAD, place))?;
@@ -71,37 +78,53 @@ impl Shelf {
     fn column(&self, parts: &Wanted<'_>, name: &str, subjects: usize) -> Result<Column, Error> {
         let what = || format!("{}: metric {name}", parts.key);
         let metric = (parts.metric)(name).ok_or_else(|| missing(what()))?;
-        let bytes = parts.database.get(&keys::column(metric, parts.place))?.ok_or_else(|| missing(what()))?;
+        let bytes =
+            parts.database.get(&keys::column(metric, parts.entry.place))?.ok_or_else(|| missing(what()))?;
         codec::read_column(&bytes, subjects).map_err(|error| Error::damaged(what(), error))
     }
 
-    /// A block of sketches or quantiles.
+    /// A block of sketches or quantiles, from the journal.
     fn block<T>(
         &self,
         wanted: &Wanted<'_>,
-        kind: u8,
-        name: &str,
+        part: usize,
         read: impl FnOnce(&[u8]) -> Result<Vec<T>, Malformed>,
-    ) -> Result<Option<Vec<T>>, Error> {
-        let bytes = wanted.database.get(&keys::of_reading(kind, wanted.place))?;
-        let what = || format!("{}: {name}", wanted.key);
-        bytes.map(|bytes| read(&bytes).map_err(|error| Error::damaged(what(), error))).transpose()
+    ) -> Result<Vec<T>, Error> {
+        let what = || {
+            let name = if part == journal::SKETCHES { "sketches" } else { "quantiles" };
+            format!("{name} of {}", wanted.key)
+        };
+        let place = wanted.journal.place(wanted.entry.number);
+        let place = place.ok_or_else(|| Error::lost(what(), "their commit is not in the journal"))?;
+        let bytes = place.part(part)?;
+        read(&bytes).map_err(|error| Error::lost(what(), error))
     }
 
     /// The sketches of a reading by tensor.
     pub fn sketches(&self, wanted: &Wanted<'_>) -> Result<Option<Sketches>, Error> {
-        let head = self.head(wanted.database, wanted.key, wanted.place)?;
-        let roster = self.roster(wanted.database, wanted.place.run, head.roster)?;
-        let block = self.block(wanted, keys::SKETCHES, "sketches", codec::read_sketches)?;
-        let Some(block) = block else { return Ok(None) };
+        if !wanted.entry.kept.sketches {
+            return Ok(None);
+        }
+        let roster = self.roster(wanted.database, wanted.entry.place.run, wanted.entry.roster)?;
+        let block = self.block(wanted, journal::SKETCHES, codec::read_sketches)?;
         let named = roster.tensors.iter().zip(block);
         Ok(Some(named.filter_map(|(facts, sketch)| Some((facts.name.clone(), sketch?))).collect()))
     }
 
+    /// Quantiles of one tensor of a reading.
+    pub fn quantiles(&self, wanted: &Wanted<'_>, tensor: &str) -> Result<Option<Vec<f32>>, Error> {
+        let roster = self.roster(wanted.database, wanted.entry.place.run, wanted.entry.roster)?;
+        let at = roster.tensors.iter().position(|facts| &*facts.name == tensor);
+        let Some(at) = at else { return Ok(None) };
+        let mut block = self.block(wanted, journal::QUANTILES, codec::read_quantiles)?;
+        let of_tensor = (at < block.len()).then(|| block.swap_remove(at));
+        Ok(of_tensor.filter(|values| !values.is_empty()))
+    }
+
     /// The reading, as it was committed.
     pub fn reading(&self, wanted: &Wanted<'_>, parts: Parts) -> Result<Reading, Error> {
-        let (database, run) = (wanted.database, wanted.place.run);
-        let head = self.head(database, wanted.key, wanted.place)?;
+        let (database, run) = (wanted.database, wanted.entry.place.run);
+        let head = self.head(database, wanted.key, wanted.entry.place)?;
         let roster = self.roster(database, run, head.roster)?;
         let log = match wanted.tape {
             Some((number, lines)) if number == head.log.tape => cut(lines, head.log)?,
@@ -109,29 +132,27 @@ impl Shelf {
         };
         let mut samples = vec![Samples::new(); roster.len()];
         for &metric in &head.metrics {
+            if (wanted.taken_away)(metric) {
+                continue;
+            }
             for (place, value) in self.column(wanted, metric, roster.len())?.values {
                 samples[place as usize].insert(metric, value);
             }
         }
         let absent = self.absences(wanted, head.absences, roster.len())?;
         let (mut sketches, mut quantiles) = (Vec::new(), Vec::new());
-        if parts == Parts::All {
-            if head.sketches {
-                sketches =
-                    self.block(wanted, keys::SKETCHES, "sketches", codec::read_sketches)?.unwrap_or_default();
-            }
-            if head.quantiles {
-                quantiles = self
-                    .block(wanted, keys::QUANTILES, "quantiles", codec::read_quantiles)?
-                    .unwrap_or_default();
-            }
+        if parts == Parts::All && wanted.entry.kept.sketches {
+            sketches = self.block(wanted, journal::SKETCHES, codec::read_sketches)?;
+        }
+        if parts == Parts::All && wanted.entry.kept.quantiles {
+            quantiles = self.block(wanted, journal::QUANTILES, codec::read_quantiles)?;
         }
         Ok(assemble(wanted.key, head, &roster, Loose { log, samples, absent, sketches, quantiles }))
     }
 
     fn absences(&self, wanted: &Wanted<'_>, hash: u64, places: usize) -> Result<Vec<Absent>, Error> {
         let what = || format!("{}: metrics without a value", wanted.key);
-        let key = keys::shared(keys::ABSENCES, wanted.place.run, hash);
+        let key = keys::shared(keys::ABSENCES, wanted.entry.place.run, hash);
         let bytes = wanted.database.get(&key)?.ok_or_else(|| missing(what()))?;
         let absences: Absences =
             codec::read_absences(&bytes).map_err(|error| Error::damaged(what(), error))?;
@@ -156,10 +177,14 @@ pub struct Wanted<'a> {
     pub database: &'a Database,
     /// The reading.
     pub key: &'a ReadingKey,
-    /// Where it lies.
-    pub place: Place,
+    /// Where it lies, and what is left of it.
+    pub entry: Entry,
+    /// Where its bulk lies.
+    pub journal: &'a Journal,
     /// Numbers of metrics by name.
     pub metric: &'a dyn Fn(&str) -> Option<u32>,
+    /// True for metrics whose samples retention took away.
+    pub taken_away: &'a dyn Fn(&str) -> bool,
     /// A tape that is already read, where many readings of a run are wanted.
     pub tape: Option<(u32, &'a [LogPoint])>,
 }

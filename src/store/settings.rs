@@ -7,10 +7,69 @@ pub struct Settings {
     pub cache_bytes: u64,
     /// Bytes that stay free on the file system: below it nothing new is written.
     pub free_bytes_min: u64,
+    /// What of old readings is kept. Facts and findings always are.
+    pub retention: Retention,
+}
+
+/// What of old readings is kept, by kind: sketches are 85 % of a store, samples of tier one 5 %.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Retention {
+    /// Sketches: distances to earlier checkpoints.
+    pub sketches: Keep,
+    /// Quantiles: histograms over time.
+    pub quantiles: Keep,
+    /// Samples of the cheap metrics.
+    pub tier_one: Keep,
+    /// Samples of the tops of the spectra and of heads.
+    pub tier_two: Keep,
+    /// Samples of full spectra.
+    pub tier_three: Keep,
+    /// Bytes that all sketches and quantiles together may take; the oldest are thinned further until it is kept.
+    pub bulk_bytes_max: Option<u64>,
+}
+
+/// Which readings keep something. What a finding rests on keeps everything, whatever is set here.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Keep {
+    /// Of each attempt, this many of the newest readings keep it.
+    pub newest: u64,
+    /// Of those that are older, at most this many, evenly by step.
+    pub older: u64,
+    /// Nothing whose checkpoint is older than so many days keeps it.
+    pub days: Option<f64>,
+}
+
+impl Keep {
+    /// Everything, for good.
+    pub const ALL: Keep = Keep { newest: u64::MAX, older: u64::MAX, days: None };
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { cache_bytes: 32 << 20, free_bytes_min: 256 << 20 }
+        Self { cache_bytes: 32 << 20, free_bytes_min: 256 << 20, retention: Retention::default() }
+    }
+}
+
+impl Default for Retention {
+    fn default() -> Self {
+        // 500 checkpoints of a 148-tensor model stay whole and below 450 MB; a run that writes more of them
+        // keeps its newest 300 and up to 200 spread over the rest.
+        let bulk = Keep { newest: 300, older: 200, days: None };
+        Self {
+            sketches: bulk,
+            quantiles: bulk,
+            tier_one: Keep::ALL,
+            tier_two: Keep::ALL,
+            tier_three: Keep::ALL,
+            bulk_bytes_max: None,
+        }
+    }
+}
+
+impl Retention {
+    /// The small store: 500 checkpoints of a 148-tensor model in less than 80 MB.
+    pub fn small() -> Self {
+        let bulk = Keep { newest: 8, older: 16, days: None };
+        Self { sketches: bulk, quantiles: bulk, ..Self::default() }
     }
 }

@@ -82,12 +82,12 @@ fn start(tape: &Tape, first: &LogPoint, log: &[LogPoint]) -> Option<usize> {
 }
 
 fn next(run: u32, database: &Database) -> Result<u32, Error> {
-    let last = database.last(&keys::of_run(keys::TAPE, run))?;
-    Ok(last.and_then(|(key, _)| keys::u32_at(&key, 5)).map_or(0, |number| number + 1))
+    let last = database.last_key(&keys::of_run(keys::TAPE, run))?;
+    Ok(last.and_then(|key| keys::u32_at(&key, 5)).map_or(0, |number| number + 1))
 }
 
 fn newest(run: u32, database: &Database) -> Result<Option<Tape>, Error> {
-    let Some((key, _)) = database.last(&keys::of_run(keys::TAPE, run))? else { return Ok(None) };
+    let Some(key) = database.last_key(&keys::of_run(keys::TAPE, run))? else { return Ok(None) };
     let Some(number) = keys::u32_at(&key, 5) else { return Ok(None) };
     // A tape with a damaged piece is left as it is; the log begins a new one.
     Ok(lines(run, number, database).ok().map(|lines| Tape { number, lines: Arc::new(lines) }))

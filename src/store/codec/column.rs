@@ -37,6 +37,18 @@ pub fn read_column(bytes: &[u8], subjects: usize) -> Result<Column, Malformed> {
     Ok(Column { values: places.into_iter().zip(values).collect() })
 }
 
+/// How many values a column holds, without reading them.
+pub fn column_len(bytes: &[u8]) -> Result<u64, Malformed> {
+    let mut reader = Reader(bytes);
+    reader.form(FORM)?;
+    let mut values = 0u64;
+    for _ in 0..reader.count()? {
+        reader.u32()?;
+        values += u64::from(reader.u32()?);
+    }
+    Ok(values)
+}
+
 /// Runs of (gap, length): a metric that all tensors have takes two bytes.
 fn write_places(writer: &mut Writer, values: &[(u32, f64)], subjects: usize) {
     let mut runs: Vec<(u32, u32)> = Vec::new();

@@ -15,7 +15,7 @@ mod planes;
 mod roster;
 
 pub(super) use bytes::{Malformed, Reader, Writer};
-pub(super) use column::{Column, read_column, write_column};
+pub(super) use column::{Column, column_len, read_column, write_column};
 pub(super) use finding::{read_finding, write_finding};
 pub(super) use head::{Head, LogRange, read_head, write_head};
 pub(super) use intern::intern;
