@@ -43,8 +43,16 @@ pub use weigh::{Weighed, weigh};
 use crate::terms::{Catalog, MetricDef};
 
 /// One line a family; the entries stand in the family's own file.
-const FAMILIES: &[&[MetricDef]] =
-    &[inventory::DEFS, elements::DEFS, shape::DEFS, rows::DEFS, change::DEFS, matrices::SPECTRUM];
+const FAMILIES: &[&[MetricDef]] = &[
+    inventory::DEFS,
+    elements::DEFS,
+    shape::DEFS,
+    rows::DEFS,
+    change::DEFS,
+    matrices::spectrum::DEFS,
+    matrices::heads::DEFS,
+    matrices::positions::DEFS,
+];
 
 /// Every metric, in the order in which they are shown.
 pub static METRICS: &[&MetricDef] = &registry::flatten::<{ registry::count(FAMILIES) }>(FAMILIES);

@@ -9,7 +9,7 @@ use faer::dyn_stack::{MemBuffer, MemStack};
 use faer::linalg::evd::{self, ComputeEigenvectors};
 use faer::linalg::qr::no_pivoting::factor as qr;
 use faer::linalg::svd::{self, ComputeSvdVectors};
-use faer::{Mat, MatRef, Par};
+use faer::{Mat, MatRef, Par, Side};
 
 use super::noise::Noise;
 
@@ -55,14 +55,24 @@ pub fn singular_values(matrix: MatRef<'_, f64>, par: Par) -> Option<Vec<f64>> {
 /// Eigenvalues of the product of two symmetric positive semidefinite matrices (both triangles given),
 /// largest first: the squared singular values of A Bᵀ where the two are AᵀA and BᵀB.
 pub fn product_eigenvalues(left: &Mat<f64>, right: &Mat<f64>) -> Option<Vec<f64>> {
-    let order = left.nrows();
+    // left = H Hᵀ; Cholesky's H is ten times cheaper and there unless the matrix is deficient
+    let half = match left.llt(Side::Lower) {
+        Ok(factor) => factor.L().to_owned(),
+        Err(_) => square_root(left)?,
+    };
+    eigenvalues(&(half.transpose() * right * &half), Par::Seq)
+}
+
+/// H with H Hᵀ = `matrix`, for one that may be deficient.
+fn square_root(matrix: &Mat<f64>) -> Option<Mat<f64>> {
+    let order = matrix.nrows();
     let mut half = Mat::zeros(order, order);
-    let values = decompose(left, Some(&mut half), Par::Seq)?;
+    let values = decompose(matrix, Some(&mut half), Par::Seq)?;
     for (column, value) in values.iter().enumerate() {
         let root = value.max(0.0).sqrt();
         half.col_mut(column).iter_mut().for_each(|x| *x *= root);
     }
-    eigenvalues(&(half.transpose() * right * &half), Par::Seq)
+    Some(half)
 }
 
 /// The R of a QR decomposition of rows that come in blocks: RᵀR = WᵀW without ever squaring.

@@ -7,19 +7,21 @@
 
 use faer::{Mat, Par};
 
+use super::budget;
 use super::panel::{Halt, Matrix, Scratch};
 use super::products::{self, Products};
+use super::tasks::{Context, Task, no_matrix};
 use crate::measure::kernels::marchenko_pastur::{MarchenkoPastur, fit_bulk};
 use crate::measure::kernels::null::SpectrumNull;
 use crate::measure::kernels::{eigen, gram, spectrum as shape};
 use crate::measure::sheet::Sheet;
-use crate::terms::{MetricName, Reason};
+use crate::terms::{MetricName, Reason, TensorReading, Tier};
 
-pub(super) use super::spectrum_defs::DEFS;
+pub(in crate::measure) use super::spectrum_defs::DEFS;
 
 /// How much of the spectrum is wanted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Depth {
+enum Depth {
     /// Norms and the largest singular value.
     Top,
     /// All singular values and the principal components.
@@ -31,7 +33,7 @@ pub(super) enum Depth {
 const GRAM_SIDE_MAX: usize = 1536;
 
 /// Short side up to which full spectra are had: its Gram matrix takes 512 MB, and a minute of two cores.
-pub(super) const FULL_SIDE_MAX: usize = 8192;
+const FULL_SIDE_MAX: u64 = 8192;
 
 /// Relative movement below which the largest eigenvalue stands still; its own error is of that order.
 const TOP_TOLERANCE: f64 = 1e-8;
@@ -39,13 +41,80 @@ const TOP_TOLERANCE: f64 = 1e-8;
 /// Steps of a Lanczos iteration after which the estimate is taken as it is.
 const TOP_STEPS_MAX: usize = 200;
 
+/// One task a matrix; tier 3 for those whose turn it is.
+pub(super) fn tasks<'a>(context: &'a Context<'a>) -> Vec<Task<'a>> {
+    let deep = context.plan.tier >= Tier::Three;
+    let readable: Vec<_> = context.readable().collect();
+    let costs: Vec<f64> = readable
+        .iter()
+        .map(|(_, _, reading)| match *reading.facts.shape.as_slice() {
+            [rows, columns] if no_matrix(reading).is_none() => {
+                if is_beyond(rows, columns) {
+                    0.0
+                } else {
+                    budget::seconds(rows as usize, columns as usize)
+                }
+            }
+            _ => 0.0,
+        })
+        .collect();
+    let turns = budget::turns(&costs, context.plan.spectra_budget, context.plan.round);
+    let mut tasks = Vec::new();
+    for (((index, _, reading), cost), turn) in readable.into_iter().zip(costs).zip(turns) {
+        let Some(mut matrix) = Matrix::of(context.source, index) else {
+            tasks.push(Task::lacking(index, lack_wanted(deep), Reason::NotMatrix));
+            continue;
+        };
+        if let Some(reason) = no_matrix(reading) {
+            tasks.push(Task::lacking(index, lack_wanted(deep), reason));
+            continue;
+        }
+        matrix.scale = scale_of(reading);
+        let beyond = is_beyond(matrix.rows as u64, matrix.columns as u64);
+        let lacking = match (deep, turn, beyond) {
+            (true, _, true) => Some(Reason::NotApplicable("the short side is beyond 8192")),
+            (true, false, _) => Some(Reason::OverBudget),
+            _ => None,
+        };
+        let depth = if deep && lacking.is_none() { Depth::Full } else { Depth::Top };
+        let cost = if depth == Depth::Full { cost } else { 0.5 * cost };
+        tasks.push(Task::of_tensor(index, cost, lack_wanted(deep), move |scratch, par, sheet| {
+            if let Some(reason) = &lacking {
+                full_only().for_each(|name| sheet.lack(name, reason.clone()));
+            }
+            measure(&matrix, depth, scratch, par, sheet)
+        }));
+    }
+    tasks
+}
+
+fn is_beyond(rows: u64, columns: u64) -> bool {
+    rows.min(columns) > FULL_SIDE_MAX
+}
+
+/// What to divide the elements by: 1, unless their squares would leave the range of f64.
+fn scale_of(reading: &TensorReading) -> f64 {
+    /// Fourth powers of elements between these, summed, stay finite and normal.
+    const SAFE: std::ops::RangeInclusive<f64> = 1e-60..=1e60;
+    let largest = reading.samples.get("abs_max").copied().unwrap_or(1.0);
+    if SAFE.contains(&largest) { 1.0 } else { largest }
+}
+
 /// Metrics of [`Depth::Full`] alone.
-pub(super) fn full_only() -> impl Iterator<Item = MetricName> {
-    DEFS.iter().filter(|def| def.tier == crate::terms::Tier::Three).map(|def| def.name)
+fn full_only() -> impl Iterator<Item = MetricName> {
+    DEFS.iter().filter(|def| def.tier == Tier::Three).map(|def| def.name)
+}
+
+fn lack_wanted(deep: bool) -> fn(&Reason, &mut Sheet) {
+    if deep { lack } else { lack_top }
+}
+
+fn lack_top(reason: &Reason, sheet: &mut Sheet) {
+    DEFS.iter().filter(|def| def.tier == Tier::Two).for_each(|def| sheet.lack(def.name, reason.clone()));
 }
 
 /// Writes that none of the family's metrics can be had.
-pub(super) fn lack(reason: &Reason, sheet: &mut Sheet) {
+fn lack(reason: &Reason, sheet: &mut Sheet) {
     for def in DEFS {
         sheet.lack(def.name, reason.clone());
     }
@@ -53,7 +122,7 @@ pub(super) fn lack(reason: &Reason, sheet: &mut Sheet) {
 
 /// Writes the family's values down to `depth`. What is asked for and cannot be had, and what is not
 /// asked for, is left for the caller to explain.
-pub(super) fn measure(
+fn measure(
     matrix: &Matrix<'_>,
     depth: Depth,
     scratch: &mut Scratch,
