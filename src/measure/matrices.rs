@@ -14,6 +14,8 @@ mod products;
 pub(super) mod spectrum;
 mod spectrum_defs;
 mod tasks;
+#[cfg(test)]
+mod tests;
 
 use std::collections::HashMap;
 use std::sync::Arc;
