@@ -6,6 +6,8 @@ mod util;
 
 /// What is on disk, when it is complete, which attempt it is.
 mod checkpoint;
+/// What `deploy/` ships, held against the real tools and the registries.
+mod deploy;
 mod formats;
 mod hostile;
 /// The text of a scrape and its budget.

@@ -1,21 +1,20 @@
 //! The text of a scrape, byte by byte, and what Prometheus' own linter says of it.
 
-use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use prometheus::core::Collector;
 use weighbridge::export::{Settings, SnapshotCollector, openmetrics_text, prometheus_text};
+use weighbridge::measure;
 use weighbridge::telemetry::{Counters, Trouble};
 use weighbridge::terms::{
-    Attempt, Catalog, Category, CheckpointFacts, Dtype, Family, Finding, FindingId, LogPoint, Meaning,
-    MetricDef, Reading, ReadingKey, Role, RunId, RunPhase, RunStatus, Samples, Severity, Snapshot, Step,
-    StepSource, Subject, SubjectKind, SubjectReading, TensorFacts, TensorReading, Tier, TrainerState, Unit,
+    Catalog, Family, MetricDef, Role, RunPhase, Samples, Severity, Snapshot, Subject, SubjectKind, Tier, Unit,
 };
 
 use crate::util::golden;
 use crate::util::scrape::metric;
 use crate::util::servers::check_metrics;
+use crate::util::snapshot::{self, finding, reading, status, subject};
 
 const fn def(name: &'static str, subject: SubjectKind, help: &'static str) -> MetricDef {
     MetricDef {
@@ -45,105 +44,28 @@ fn catalog() -> Catalog {
     Catalog::new(DEFS.iter())
 }
 
-fn tensor(name: &str, role: Role, layer: Option<u32>, rms: f64, skewness: f64) -> TensorReading {
-    TensorReading {
-        facts: TensorFacts {
-            name: Arc::from(name),
-            dtype: Dtype::F32,
-            shape: vec![4, 2],
-            meaning: Meaning { role, category: Category::Other, layer, guessed: false, inputs_first: false },
-            content_hash: 1,
-        },
-        samples: Samples::from([("rms", rms), ("skewness", skewness), ("nan_elements", 0.0)]),
-        absent: BTreeMap::new(),
-        sketch: None,
-        quantiles: Vec::new(),
-    }
-}
-
-fn reading(run: &str, tensors: Vec<TensorReading>) -> Reading {
-    let head = |head| SubjectReading {
-        subject: Subject::Head { layer: 0, head },
-        samples: Samples::from([("qk_norm", 1.5 + f64::from(head))]),
-        lists: BTreeMap::new(),
-        absent: BTreeMap::new(),
-    };
-    let log = vec![LogPoint { step: 40, loss: Some(f64::NAN), learning_rate: Some(5e-4), grad_norm: None }];
-    Reading {
-        key: ReadingKey { run: RunId::new(run), attempt: Attempt(1), step: Step(40) },
-        checkpoint: CheckpointFacts {
-            path: PathBuf::from("checkpoint-40"),
-            layout: "hf_trainer".into(),
-            step_source: StepSource::Name,
-            timestamp_seconds: 1_700_000_000.5,
-            files: Vec::new(),
-        },
-        family: "gpt2".into(),
-        trainer: TrainerState { global_step: Some(40), max_steps: Some(100), epoch: None, log },
-        tensors,
-        subjects: vec![head(0), head(1)],
-        skipped: Vec::new(),
-        tied: Vec::new(),
-        remarks: Vec::new(),
-        problems: Vec::new(),
-        previous: None,
-    }
-}
-
-fn finding(detector: &str, severity: Severity, tensors: &[&str]) -> Arc<Finding> {
-    Arc::new(Finding {
-        id: FindingId(format!("{detector}-1")),
-        run: RunId::new("a"),
-        attempt: Attempt(1),
-        step: Step(40),
-        severity,
-        detector: detector.into(),
-        tensors: tensors.iter().map(|&tensor| tensor.to_owned()).collect(),
-        summary: String::new(),
-        cause: String::new(),
-        remedy: String::new(),
-        evidence: Vec::new(),
-        dissent: Vec::new(),
-        confidence: 1.0,
-        opened_at: 1_700_000_000.5,
-        resolved_step: None,
-        last_good_step: None,
-    })
-}
-
-fn status(run: &str, reading: Option<Reading>, open: Vec<Arc<Finding>>) -> Arc<RunStatus> {
-    Arc::new(RunStatus {
-        run: RunId::new(run),
-        directory: PathBuf::from(run),
-        attempt: Attempt(1),
-        phase: RunPhase::Watching,
-        latest: reading.map(Arc::new),
-        findings_total: open.len() as u64,
-        open,
-        last_good: Some((Step(30), PathBuf::from("checkpoint-30"))),
-        checkpoints_total: 4,
-        checkpoint_failures_total: 1,
-        publish_delay_seconds: Some(0.25),
-        duration_seconds: 0.125,
-        losses: Vec::new(),
-        pending: Vec::new(),
-        missed: Vec::new(),
-    })
-}
-
 fn two_runs() -> Snapshot {
+    let tensor = |name, role, layer, rms, skewness| {
+        let samples = Samples::from([("rms", rms), ("skewness", skewness), ("nan_elements", 0.0)]);
+        snapshot::tensor(name, role, layer, samples)
+    };
     let tensors = vec![
         tensor("wte", Role::TokenEmbedding, None, 0.02, 0.0),
         tensor("h.0.\"odd\\name\n", Role::AttnQ, Some(0), 0.5, 1.0),
         tensor("h.1.q", Role::AttnQ, Some(1), 0.25, 3.0),
     ];
+    let head =
+        |head| subject(Subject::Head { layer: 0, head }, Samples::from([("qk_norm", 1.5 + f64::from(head))]));
     let open = vec![
         finding("non_finite", Severity::Critical, &["h.1.q"]),
         finding("frozen_tensor", Severity::Warning, &[]),
         finding("frozen_tensor", Severity::Warning, &["wte"]),
     ];
     Snapshot {
-        runs: vec![status("a", Some(reading("a", tensors)), open), status("b/waiting", None, Vec::new())],
+        runs: vec![
+            status("a", Some(reading("a", tensors, vec![head(0), head(1)])), open),
+            status("b/waiting", None, Vec::new()),
+        ],
         queue_checkpoints: 2,
         ready: true,
         store_trouble: None,
@@ -170,6 +92,22 @@ fn text_is_as_it_was() {
         "scrape.openmetrics",
         &stable(&openmetrics_text(&two_runs(), &catalog(), &counters, &settings)),
     );
+}
+
+/// Names and HELP lines of every metric there is, not of three.
+#[test]
+fn every_metric_of_the_registry_passes_the_linter() {
+    let catalog = measure::catalog();
+    let snapshot = snapshot::with_every_metric(&catalog, 3);
+    let settings = Settings::default();
+    let scrape = prometheus_text(&snapshot, &catalog, &Counters::default(), &settings);
+    for def in catalog.iter() {
+        let words = ["tensor", "role", "head", "layer", "model"];
+        let exported = words.iter().any(|word| metric(&format!("{word}_{}", def.name)).is_in(&scrape));
+        let chosen = settings.head_metrics.iter().any(|name| name == def.name);
+        assert!(exported || (def.subject == SubjectKind::Head && !chosen), "{} is not exported", def.name);
+    }
+    check_metrics(&scrape);
 }
 
 #[test]

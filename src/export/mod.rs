@@ -10,13 +10,13 @@
 
 mod collector;
 mod families;
-pub mod notify;
+pub mod notices;
 mod openmetrics;
 mod prometheus;
 mod settings;
 
 pub use collector::SnapshotCollector;
-pub use notify::{CourierHandle, Secret, Target, start_courier};
+pub use notices::{CourierHandle, Secret, Target, start_courier};
 pub use openmetrics::openmetrics_text;
 pub use prometheus::prometheus_text;
 pub use settings::{Error, Settings};
@@ -46,7 +46,7 @@ pub enum Kind {
     /// Families of a scrape, answered over HTTP.
     Scrape(&'static dyn ScrapeFormat),
     /// Steps in the lives of findings, sent to receivers.
-    Notify(&'static dyn notify::Notifier),
+    Notify(&'static dyn notices::Notifier),
 }
 
 /// A format of `/metrics`.
@@ -79,25 +79,25 @@ pub static EXPORTERS: &[Entry] = &[
         name: "alertmanager",
         summary: "findings to Alertmanager's API v2, without Prometheus in between",
         since: "0.1.0",
-        kind: Kind::Notify(&notify::Alertmanager),
+        kind: Kind::Notify(&notices::Alertmanager),
     },
     Entry {
         name: "webhook",
         summary: "findings as JSON to any HTTP receiver",
         since: "0.1.0",
-        kind: Kind::Notify(&notify::Webhook),
+        kind: Kind::Notify(&notices::Webhook),
     },
     Entry {
         name: "slack",
         summary: "findings to Slack and to chats that take its JSON",
         since: "0.1.0",
-        kind: Kind::Notify(&notify::Slack),
+        kind: Kind::Notify(&notices::Slack),
     },
     Entry {
         name: "command",
         summary: "findings to a command of the operator",
         since: "0.1.0",
-        kind: Kind::Notify(&notify::Command),
+        kind: Kind::Notify(&notices::Command),
     },
 ];
 

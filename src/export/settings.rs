@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::notify::{Target, TargetError};
+use super::notices::{Target, TargetError};
 
 /// A setting that cannot be used.
 #[derive(Debug, PartialEq, thiserror::Error)]

@@ -7,6 +7,7 @@ pub mod golden;
 pub mod receiver;
 pub mod scrape;
 pub mod servers;
+pub mod snapshot;
 pub mod training;
 
 use std::time::{Duration, Instant};

@@ -3,8 +3,8 @@
 use std::sync::Mutex;
 
 use super::*;
-use crate::export::notify::testing::finding;
-use crate::export::notify::{Delivery, Secret};
+use crate::export::notices::testing::finding;
+use crate::export::notices::{Delivery, Secret};
 use crate::terms::Step;
 
 #[derive(Clone, Default)]

@@ -92,7 +92,7 @@ mod tests {
     use std::collections::BTreeMap;
 
     use super::*;
-    use crate::export::notify::testing::finding;
+    use crate::export::notices::testing::finding;
 
     #[test]
     fn a_raised_finding_ends_the_alert_of_its_old_severity() {

@@ -1,0 +1,102 @@
+//! What `deploy/` ships, held against the real tools and against the registries.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use prometheus::core::Collector;
+use weighbridge::export::{Settings, SnapshotCollector};
+use weighbridge::measure;
+use weighbridge::telemetry::Counters;
+
+use crate::util::snapshot::with_every_metric;
+
+fn deploy(path: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy").join(path)
+}
+
+fn read(path: &str) -> String {
+    std::fs::read_to_string(deploy(path)).unwrap()
+}
+
+/// Runs a tool inside `deploy/` and fails with what it printed.
+#[track_caller]
+fn run(program: &str, arguments: &[&str]) {
+    let output = Command::new(program)
+        .args(arguments)
+        .current_dir(deploy(""))
+        .output()
+        .unwrap_or_else(|error| panic!("{program}: {error}; ./test installs it"));
+    let said = [output.stdout, output.stderr].concat();
+    assert!(output.status.success(), "{program} {arguments:?}: {}", String::from_utf8_lossy(&said));
+}
+
+#[test]
+fn prometheus_takes_rules_and_configuration() {
+    run("promtool", &["check", "rules", "prometheus/alerts.yml", "prometheus/recording.yml"]);
+    run("promtool", &["check", "config", "prometheus/prometheus.yml"]);
+}
+
+#[test]
+fn alerts_fire_when_they_should() {
+    run("promtool", &["test", "rules", "prometheus/rules_test.yml"]);
+}
+
+#[test]
+fn alertmanager_takes_the_routes() {
+    run("amtool", &["check-config", "alertmanager/alertmanager.yml"]);
+    let routes = [("severity=critical", "oncall"), ("severity=warning", "everyone")];
+    for (labels, receiver) in routes {
+        let verify = format!("--verify.receivers={receiver}");
+        run(
+            "amtool",
+            &["config", "routes", "test", "--config.file=alertmanager/alertmanager.yml", &verify, labels],
+        );
+    }
+}
+
+/// Names of the alerts that are shipped.
+fn alerts() -> Vec<String> {
+    let rules = read("prometheus/alerts.yml");
+    rules.lines().filter_map(|line| line.trim().strip_prefix("- alert: ").map(str::to_owned)).collect()
+}
+
+#[test]
+fn every_alert_is_tested_and_has_a_page_in_the_runbook() {
+    let (rules, tests) = (read("prometheus/alerts.yml"), read("prometheus/rules_test.yml"));
+    let runbook = std::fs::read_to_string(deploy("../docs/runbook.md")).unwrap();
+    assert!(alerts().len() >= 13);
+    for alert in alerts() {
+        assert!(tests.contains(&alert), "{alert} has no case in rules_test.yml");
+        assert!(runbook.contains(&format!("\n## {alert}\n")), "{alert} has no section in docs/runbook.md");
+        let link = format!("runbook_url: docs/runbook.md#{}", alert.to_lowercase());
+        assert!(rules.contains(&link), "{alert} does not link to its section");
+    }
+}
+
+/// Names of all series that the daemon can export.
+pub fn exported() -> BTreeSet<String> {
+    let catalog = measure::catalog();
+    let snapshot = with_every_metric(&catalog, 30);
+    let all = catalog.iter().map(|def| def.name.to_owned()).collect::<Vec<_>>();
+    let (counters, settings) = (Counters::default(), Settings { head_metrics: all, ..Settings::default() });
+    let families = SnapshotCollector::new(&snapshot, &catalog, &counters, &settings).at(0.0).collect();
+    families.iter().map(|family| family.name().to_owned()).collect()
+}
+
+/// Words of a text that look like our series.
+pub fn series_in(text: &str) -> BTreeSet<String> {
+    let is_part = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == ':';
+    let words = text.split(|c| !is_part(c)).filter(|word| word.starts_with("weighbridge_"));
+    words.map(str::to_owned).collect()
+}
+
+#[test]
+fn rules_ask_for_series_that_exist() {
+    let exported = exported();
+    for file in ["prometheus/alerts.yml", "prometheus/recording.yml", "prometheus/rules_test.yml"] {
+        for series in series_in(&read(file)) {
+            assert!(exported.contains(&series), "{file} asks for {series}, which is not exported");
+        }
+    }
+}
