@@ -280,7 +280,7 @@ fn put_power_law(eigenvalues: &[f64], scale: f64, sheet: &mut Sheet) {
         shape::fit_power_law(eigenvalues).ok_or(Reason::TooFew { needs: shape::POWER_LAW_TAIL_MIN as u64 });
     sheet.put_or("alpha_fit", fit.clone().map(|fit| fit.alpha));
     sheet.put_or("alpha_fit_ks_statistic", fit.clone().map(|fit| fit.ks));
-    sheet.put_or("alpha_fit_tail_count", fit.clone().map(|fit| fit.tail as f64));
+    sheet.put_or("alpha_fit_tail_values", fit.clone().map(|fit| fit.tail as f64));
     let largest = eigenvalues[0] * scale * scale;
     sheet.put_or("alpha_weighted", fit.map(|fit| fit.alpha * largest.log10()));
 }

@@ -170,7 +170,7 @@ pub(in crate::measure) const DEFS: &[MetricDef] = &[
         ..FULL
     },
     MetricDef {
-        name: "alpha_fit_tail_count",
+        name: "alpha_fit_tail_values",
         unit: Unit::Count,
         help: "Eigenvalues that the power law was fitted to",
         formula: "t of alpha_fit",
