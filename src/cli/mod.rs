@@ -5,6 +5,7 @@
 
 mod check;
 mod check_config;
+mod demo;
 
 mod explain;
 mod findings;
@@ -71,6 +72,7 @@ const fn command<C: Run>() -> Command {
 /// All commands, in the order in which help shows them.
 pub static COMMANDS: &[Command] = &[
     command::<watch::Watch>(),
+    command::<demo::Demo>(),
     command::<inspect::Inspect>(),
     command::<check::Check>(),
     command::<replay::Replay>(),

@@ -28,11 +28,6 @@ impl Bar {
         self.bar.set_message(message);
     }
 
-    /// Another `bytes` are to be read.
-    pub fn add_length(&self, bytes: u64) {
-        self.bar.inc_length(bytes);
-    }
-
     /// Takes the bar away.
     pub fn clear(&self) {
         self.bar.finish_and_clear();

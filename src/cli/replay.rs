@@ -26,7 +26,7 @@ pub struct Replay {
     /// Configuration
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// Write findings as they are opened or resolved, one JSON object a line
+    /// Write at the end what was found, one JSON object a line, as `findings` does
     #[arg(long, value_enum)]
     format: Option<Format>,
     /// Fail when a finding at or above this severity was opened
@@ -54,20 +54,17 @@ impl Run for Replay {
         let mut pipeline = Pipeline::open(store, config.weighing, stop, runs_in_memory)?;
         let bar = Bar::new(0);
         let mut worst: Option<Severity> = None;
-        let mut broken_pipe = None;
         let mut told = |reading: &Reading, findings: &[Finding]| {
             bar.say(format!("{} step {}", reading.key.run, reading.key.step));
             worst = worst.max(findings.iter().map(|finding| finding.severity).max());
-            let said = match self.format {
-                Some(Format::Jsonl) => output::text(&report::findings_jsonl(findings)),
-                None => Ok(findings.iter().for_each(|finding| bar.above(&report::finding_line(finding)))),
-            };
-            broken_pipe = broken_pipe.take().or(said.err());
+            if self.format.is_none() {
+                findings.iter().for_each(|finding| bar.above(&report::finding_line(finding)));
+            }
         };
         let replayed = daemon::replay(&mut pipeline, &roots, &checkpoint, &bar, &mut told)?;
         bar.clear();
-        if let Some(error) = broken_pipe {
-            return Err(error);
+        if self.format.is_some() {
+            output::text(&report::findings_jsonl(&pipeline.store().findings(None)?))?;
         }
         output::remark(&format!(
             "{} runs, {} checkpoints weighed, {} known before, {} went away",
