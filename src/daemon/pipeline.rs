@@ -84,6 +84,11 @@ impl Pipeline {
         Ok(pipeline)
     }
 
+    /// The store that it commits to.
+    pub fn store(&self) -> &Store {
+        &self.store
+    }
+
     /// All books, by run.
     pub fn books(&self) -> impl Iterator<Item = &Book> {
         self.books.values()

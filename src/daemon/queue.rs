@@ -28,8 +28,6 @@ struct Inner {
     jobs: VecDeque<Job>,
     /// Versions that have a reading, by run and stamps.
     done: HashSet<u64>,
-    /// The worker has something in hand.
-    busy: bool,
     /// The first scan is over.
     scanned: bool,
     stopped: bool,
@@ -72,14 +70,7 @@ impl Queue {
         if inner.stopped {
             return None;
         }
-        let job = inner.jobs.pop_front();
-        inner.busy = job.is_some();
-        job
-    }
-
-    /// The worker has put its checkpoint down.
-    pub fn free(&self) {
-        self.lock().busy = false;
+        inner.jobs.pop_front()
     }
 
     /// Checkpoints that wait.
@@ -90,12 +81,6 @@ impl Queue {
     /// Paths that wait, newest step of each run last.
     pub fn jobs(&self) -> Vec<Job> {
         self.lock().jobs.iter().cloned().collect()
-    }
-
-    /// True once the first scan is over and the worker has nothing to do.
-    pub fn is_idle(&self) -> bool {
-        let inner = self.lock();
-        inner.scanned && inner.jobs.is_empty() && !inner.busy
     }
 
     /// True once the first scan is over.

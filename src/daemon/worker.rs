@@ -112,7 +112,6 @@ impl Worker {
             Ok(Outcome::Changed | Outcome::Stopped) => {}
             Err(error) => self.store_failed(&error),
         }
-        self.queue.free();
     }
 
     /// Notes how long it took from the complete checkpoint to here; gives the time on the scales.
