@@ -239,6 +239,19 @@ impl Change {
         }
     }
 
+    /// Adds the rows that follow.
+    pub(crate) fn merge(&mut self, more: Change) {
+        self.all.add(&more.all);
+        self.finite += more.finite;
+        self.sums.iter_mut().zip(more.sums).for_each(|(sum, more)| *sum += more);
+        self.abs_max = self.abs_max.max(more.abs_max);
+        self.impossible += more.impossible;
+        self.frozen_rows += more.frozen_rows;
+        self.decay.extend(more.decay);
+        self.spikes.0 += more.spikes.0;
+        self.spikes.1 += more.spikes.1;
+    }
+
     /// Root mean square of the change.
     pub(crate) fn rms(&self) -> f64 {
         if self.finite == 0 { 0.0 } else { (self.all.square / self.finite as f64).sqrt() }

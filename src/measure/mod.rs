@@ -15,26 +15,38 @@
 //!
 //! [`Reason`]: crate::terms::Reason
 
+#[cfg(test)]
+mod agreement;
 mod cells;
+mod central;
 mod change;
+mod chunk;
+mod codes;
+mod counter;
 mod decode;
 mod elements;
+mod gather;
 mod inventory;
 mod job;
 pub mod kernels;
 mod ks;
+mod lanes;
 mod lmoments;
 mod matrices;
 mod moments;
 mod normal;
 mod plan;
+mod refine;
 mod registry;
 mod rows;
 mod shape;
 mod sheet;
 mod sketch;
 mod small;
+mod stream;
 mod tails;
+#[cfg(test)]
+mod testing;
 mod weigh;
 
 pub use plan::{Plan, Previous, Progress, QUANTILES, SKETCH_LEN};

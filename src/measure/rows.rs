@@ -230,6 +230,7 @@ pub(super) fn measure_normalized(ranked: &Ranked<'_>, moments: &Moments, sheet: 
         std_over_mad,
         weibull_shape,
         hill_tail_index,
+        ..
     } = shape(ranked, moments.mean, moments.std);
     sheet.put("row_normalized_ks_statistic", ks_statistic);
     sheet.put("row_normalized_excess_kurtosis", moments.excess_kurtosis);

@@ -121,6 +121,16 @@ pub(super) const DEFS: &[MetricDef] = &[
         sick: "below 3, or down by more than 1 in one checkpoint",
         ..SHAPE
     },
+    MetricDef {
+        name: "outlier_elements",
+        unit: Unit::Count,
+        help: "Elements further than 12 robust standard deviations from the median",
+        formula: "count of |w - q50| > 12 * 1.4826 median |w - q50|",
+        source: "Hampel 1974 for the scale; flipped bits: arXiv 2605.04213",
+        healthy: "0 to a few in a million, the same ones at every checkpoint",
+        sick: "a new one that was not there at the last checkpoint: a flipped bit or an outlier channel",
+        ..SHAPE
+    },
 ];
 
 /// Names and places of the exported quantiles.
@@ -136,6 +146,9 @@ pub(crate) const QUANTILES: [(MetricName, f64); 9] = [
     ("q999", 0.999),
 ];
 
+/// Median absolute deviations, as standard deviations of a normal, beyond which a value is an outlier.
+pub(crate) const OUTLIER_MADS: f64 = 12.0;
+
 /// Scales the median absolute deviation to the standard deviation of a normal: 1 / Phi^-1(3/4).
 pub(crate) const MAD_TO_STD: f64 = 1.482_602_218_505_601_8;
 
@@ -150,6 +163,7 @@ pub(super) struct Shape {
     pub(super) std_over_mad: Result<f64, Reason>,
     pub(super) weibull_shape: Result<f64, Reason>,
     pub(super) hill_tail_index: Result<f64, Reason>,
+    pub(super) outlier_elements: Result<f64, Reason>,
 }
 
 /// More than half of the elements share one value, so quantile ranges are 0.
@@ -165,7 +179,7 @@ pub(super) fn shape(ranked: &Ranked<'_>, mean: f64, std: f64) -> Shape {
     let spread = |value: f64| if middle > 0.0 { Ok(value / middle) } else { Err(NO_SPREAD) };
     let l = l_moments(cells, mean);
     let l_ratio = |value: f64| if l.l2 > 0.0 { Ok(value / l.l2) } else { Err(Reason::Constant) };
-    let mad = median_absolute_deviation(cells, octile(4));
+    let mad = median_absolute_deviation(cells, ranked.total(), octile(4));
     let magnitudes = magnitudes(cells);
     let magnitudes = Ranked::new(&magnitudes);
     let tail = |kernel: fn(&Ranked<'_>) -> Option<f64>| {
@@ -184,7 +198,16 @@ pub(super) fn shape(ranked: &Ranked<'_>, mean: f64, std: f64) -> Shape {
         std_over_mad: if mad > 0.0 { Ok(std / (MAD_TO_STD * mad)) } else { Err(NO_SPREAD) },
         weibull_shape: tail(weibull_shape),
         hill_tail_index: tail(hill_tail_index),
+        outlier_elements: if mad > 0.0 { Ok(outliers(cells, octile(4), mad) as f64) } else { Err(NO_SPREAD) },
     }
+}
+
+/// Values too far from the median for anything but an outlier.
+fn outliers(cells: &[Cell], median: f64, mad: f64) -> u64 {
+    let limit = OUTLIER_MADS * MAD_TO_STD * mad;
+    let low = cells.partition_point(|cell| cell.mean < median - limit);
+    let high = cells.partition_point(|cell| cell.mean <= median + limit);
+    cells[..low].iter().chain(&cells[high..]).map(|cell| cell.count).sum()
 }
 
 /// Writes the family's values.
@@ -208,4 +231,5 @@ pub(super) fn measure(cells: &[Cell], moments: &Moments, sheet: &mut Sheet) {
     sheet.put_or("std_over_mad", shape.std_over_mad);
     sheet.put_or("weibull_shape", shape.weibull_shape);
     sheet.put_or("hill_tail_index", shape.hill_tail_index);
+    sheet.put_or("outlier_elements", shape.outlier_elements);
 }

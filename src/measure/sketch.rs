@@ -59,6 +59,7 @@ impl Sketcher {
     }
 
     /// Adds `values`, which stand at `position` and after in the tensor.
+    #[inline(always)]
     pub(crate) fn push(&mut self, recipe: &Recipe, mut position: u64, mut values: &[f32]) {
         let len = recipe.len();
         while !values.is_empty() {
@@ -106,6 +107,7 @@ impl Sketcher {
 
 /// `sums[i] += values[i]` with its sign flipped where the bits of `signs[i]` and `flip` differ. What is
 /// not finite counts as 0.
+#[inline(always)]
 fn add(sums: &mut [f32], values: &[f32], signs: &[u32], flip: u32) {
     for ((sum, value), sign) in sums.iter_mut().zip(values).zip(signs) {
         let value = if value.is_finite() { *value } else { 0.0 };

@@ -18,24 +18,6 @@ pub(crate) fn magnitudes(cells: &[Cell]) -> Vec<Cell> {
     merge(&mut left, &mut right)
 }
 
-/// Distances from `centre`, ascending.
-pub(crate) fn distances(cells: &[Cell], centre: f64) -> Vec<Cell> {
-    let split = cells.partition_point(|cell| cell.mean < centre);
-    let mut left = cells[..split].iter().rev().map(|cell| Cell {
-        lo: (centre - cell.hi).max(0.0),
-        hi: centre - cell.lo,
-        mean: centre - cell.mean,
-        count: cell.count,
-    });
-    let mut right = cells[split..].iter().map(|cell| Cell {
-        lo: (cell.lo - centre).max(0.0),
-        hi: cell.hi - centre,
-        mean: cell.mean - centre,
-        count: cell.count,
-    });
-    merge(&mut left, &mut right)
-}
-
 /// Merges two ascending lists by the cells' means.
 fn merge(left: &mut dyn Iterator<Item = Cell>, right: &mut dyn Iterator<Item = Cell>) -> Vec<Cell> {
     let mut merged = Vec::new();
@@ -59,9 +41,54 @@ fn merge(left: &mut dyn Iterator<Item = Cell>, right: &mut dyn Iterator<Item = C
     }
 }
 
-/// Median of the distances from the median.
-pub(crate) fn median_absolute_deviation(cells: &[Cell], median: f64) -> f64 {
-    Ranked::new(&distances(cells, median)).quantile(0.5)
+/// A cell's distance from a centre, as the walk of [`nearest`] finds it.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Near {
+    /// Distance of the cell's mean.
+    pub(crate) distance: f64,
+    /// Width of the cell.
+    pub(crate) width: f64,
+}
+
+/// The value that is `rank`-th nearest to `centre`, counted from 0, and the one after it; a wide cell
+/// counts as if all its values lay at its mean. `rank` must be below the number of values.
+pub(crate) fn nearest(cells: &[Cell], centre: f64, rank: u64) -> [Near; 2] {
+    let mut right = cells.partition_point(|cell| cell.mean < centre);
+    let mut left = right;
+    let mut seen = 0;
+    let mut found = Near { distance: 0.0, width: 0.0 };
+    loop {
+        let below = left.checked_sub(1).map(|index| centre - cells[index].mean);
+        let above = cells.get(right).map(|cell| cell.mean - centre);
+        let goes_left = match (below, above) {
+            (Some(below), Some(above)) => below <= above,
+            (Some(_), None) => true,
+            (None, Some(_)) => false,
+            (None, None) => return [found; 2],
+        };
+        let cell = if goes_left { &cells[left - 1] } else { &cells[right] };
+        let distance = (cell.mean - centre).abs();
+        if goes_left {
+            left -= 1
+        } else {
+            right += 1
+        }
+        let near = Near { distance, width: cell.width() };
+        let before = seen;
+        seen += cell.count;
+        if before <= rank && rank < seen {
+            found = near;
+        }
+        if rank + 1 < seen {
+            return [found, near];
+        }
+    }
+}
+
+/// Median of the distances from the median, of at least one value.
+pub(crate) fn median_absolute_deviation(cells: &[Cell], total: u64, median: f64) -> f64 {
+    let [low, high] = nearest(cells, median, (total - 1) / 2);
+    if total % 2 == 1 { low.distance } else { low.distance + (high.distance - low.distance) * 0.5 }
 }
 
 /// How many of `total` magnitudes the Hill estimator takes.
@@ -104,16 +131,46 @@ pub(crate) fn weibull_shape(magnitudes: &Ranked<'_>) -> Option<f64> {
         end -= 1;
     }
     let mut plot = Regression::default();
+    let mut group = Group::default();
     for (index, cell) in magnitudes.cells().iter().enumerate().skip(magnitudes.cell_of(first)) {
         let from = magnitudes.before(index).max(first);
         let until = (magnitudes.before(index) + cell.count).min(end);
         if from >= end {
             break;
         }
-        let weight = (until - from) as f64;
-        plot.push(cell.mean.ln(), mean_log_log(from, until, m), weight);
+        if !group.takes(cell, until - from, m) {
+            group.plot(m, &mut plot);
+            group = Group { from, until: from, lo: cell.lo, sum: 0.0 };
+        }
+        group.sum += cell.mean * (until - from) as f64;
+        group.until = until;
     }
+    group.plot(m, &mut plot);
     plot.slope()
+}
+
+/// Neighbouring cells that are plotted as one point, because logarithms are dear.
+#[derive(Default)]
+struct Group {
+    from: u64,
+    until: u64,
+    lo: f64,
+    sum: f64,
+}
+
+impl Group {
+    /// A group spans at most 1/2048 of the values and a factor of 1 + 2^-8: the mean's logarithm stands
+    /// for the mean logarithm up to 2^-16 / 24, and the slope loses less than 1e-5 of its value.
+    fn takes(&self, cell: &Cell, count: u64, total: u64) -> bool {
+        (self.until - self.from + count) * 2048 <= total && cell.hi <= self.lo * (1.0 + 1.0 / 256.0)
+    }
+
+    fn plot(&self, total: u64, plot: &mut Regression) {
+        if self.until > self.from {
+            let count = (self.until - self.from) as f64;
+            plot.push((self.sum / count).ln(), mean_log_log(self.from, self.until, total), count);
+        }
+    }
 }
 
 /// Mean of `ln(-ln(1 - p))` over the plotting positions of the ranks `from..until` of `m`.
@@ -122,7 +179,7 @@ fn mean_log_log(from: u64, until: u64, m: u64) -> f64 {
     let count = until - from;
     // So few neighbours lie on a straight line: the middle stands for all of them. The second derivative
     // is below 120 for p in 0.1..0.9, so this errs by less than 120 (count / m)^2 / 24.
-    if count as f64 <= 1e-4 * m as f64 || count == 1 {
+    if count * 2048 <= m || count == 1 {
         return value(from as f64 + (count - 1) as f64 / 2.0);
     }
     if count <= 64 {

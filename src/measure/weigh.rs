@@ -2,8 +2,8 @@
 
 use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-
-use rayon::prelude::*;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::change::Interval;
 use super::job::{Before, Job, Outcome};
@@ -11,9 +11,10 @@ use super::matrices::tier_two_three;
 use super::plan::{Plan, Previous, Progress};
 use super::sketch::Recipe;
 use super::small;
+use super::stream::{Way, Worker, weigh_held, weigh_shared};
 use crate::terms::{
-    BlockSource, Category, Meaning, ModelMap, Problem, ProblemKind, Role, SubjectReading, TensorReading,
-    TrainerState,
+    BlockSource, Category, Meaning, ModelMap, Problem, ProblemKind, Role, SourceError, SubjectReading,
+    TensorReading, TrainerState,
 };
 
 /// What came out for a checkpoint.
@@ -43,7 +44,7 @@ pub fn weigh(
     let jobs = jobs(source, map, previous.as_ref(), trainer, plan, &recipe, progress);
     let all = || {
         let mut weighed = Weighed::default();
-        for result in jobs.par_iter().map(weigh_one).collect::<Vec<_>>() {
+        for result in weigh_all(&jobs) {
             match result {
                 Ok(reading) => weighed.tensors.push(reading),
                 Err(problem) => weighed.problems.push(problem),
@@ -59,22 +60,65 @@ pub fn weigh(
     }
 }
 
-fn weigh_one(job: &Job<'_>) -> Result<TensorReading, Problem> {
-    let outcome: Result<Outcome, Problem> = catch_unwind(AssertUnwindSafe(|| small::weigh(job)))
-        .map_err(|panic| {
-            let detail = panic
-                .downcast_ref::<String>()
-                .map(String::as_str)
-                .or_else(|| panic.downcast_ref::<&str>().copied())
-                .unwrap_or("unknown");
-            job.problem(
-                ProblemKind::Bug,
-                format!("weighing failed: {detail}"),
-                "report this with the tensor's header",
-            )
+type Result1 = Result<TensorReading, Problem>;
+
+/// Weighs every job, in the pool that this is called in: first the largest, by all threads together,
+/// then the others, one thread each, largest first, so that no thread is left with a large one at the end.
+fn weigh_all(jobs: &[Job<'_>]) -> Vec<Result1> {
+    let workers: Vec<Mutex<Worker>> =
+        (0..rayon::current_num_threads()).map(|_| Mutex::new(Worker::new())).collect();
+    let results: Vec<Mutex<Option<Result1>>> = jobs.iter().map(|_| Mutex::new(None)).collect();
+    let put = |index: usize, result: Result1| *locked(&results[index]) = Some(result);
+    let mut alone = Vec::new();
+    for (index, job) in jobs.iter().enumerate() {
+        match Way::of(job) {
+            Way::Shared => put(index, guarded(job, || weigh_shared(job, &workers))),
+            Way::Held | Way::Sorted => alone.push(index),
+        }
+    }
+    alone.sort_by_key(|&index| std::cmp::Reverse(jobs[index].info.bytes()));
+    let next = AtomicUsize::new(0);
+    rayon::broadcast(|context| {
+        let mut worker = locked(&workers[context.index() % workers.len()]);
+        while let Some(&index) = alone.get(next.fetch_add(1, Ordering::Relaxed)) {
+            let job = &jobs[index];
+            put(
+                index,
+                guarded(job, || match Way::of(job) {
+                    Way::Sorted => small::weigh(job),
+                    _ => weigh_held(job, &mut worker),
+                }),
+            );
+        }
+    });
+    let lost = |job: &Job<'_>| Err(job.problem(ProblemKind::Bug, "was not weighed".to_owned(), REPORT));
+    results
+        .into_iter()
+        .zip(jobs)
+        .map(|(result, job)| {
+            result.into_inner().unwrap_or_else(PoisonError::into_inner).unwrap_or_else(|| lost(job))
         })
-        .and_then(|read| read.map_err(|error| job.read_problem(&error)));
-    outcome.map(|outcome| outcome.into_reading(job))
+        .collect()
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// What to do about a fault of the program itself.
+const REPORT: &str = "report this with the tensor's header";
+
+/// Runs one tensor's weighing; a panic costs that tensor and is told.
+fn guarded(job: &Job<'_>, weigh: impl FnOnce() -> Result<Outcome, SourceError>) -> Result1 {
+    let outcome = catch_unwind(AssertUnwindSafe(weigh)).map_err(|panic| {
+        let text = panic.downcast_ref::<String>().map(String::as_str);
+        let text = text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("unknown");
+        job.problem(ProblemKind::Bug, format!("weighing failed: {text}"), REPORT)
+    });
+    match outcome? {
+        Ok(outcome) => Ok(outcome.into_reading(job)),
+        Err(error) => Err(job.read_problem(&error)),
+    }
 }
 
 fn jobs<'a>(

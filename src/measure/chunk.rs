@@ -1,0 +1,366 @@
+//! One chunk of a tensor, while it is warm in the cache: everything that one look can tell of it.
+
+use pulp::Arch;
+
+use super::central::Central;
+use super::change::{Change, Reach, RowChange, compare_row};
+use super::codes::Codes;
+use super::counter::{Counter, value};
+use super::decode::to_f32;
+use super::gather::{Found, Wanted};
+use super::inventory::Special;
+use super::lanes::{self, INFINITE, Range};
+use super::sketch::{Recipe, Sketcher};
+use crate::terms::{Dtype, TensorInfo};
+
+/// Elements of a chunk: 256 kB as f32, so that a chunk and the tables share a second-level cache of 1 MB.
+const CHUNK: usize = 1 << 16;
+/// Elements that are summed up together where there are no rows.
+const PIECE: usize = 4096;
+
+/// How a tensor is cut. Depends on its shape alone, so that the number of threads changes nothing.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Cut {
+    /// Elements of a row; of a piece where the tensor is no matrix.
+    pub(super) row: usize,
+    /// True when rows are rows.
+    pub(super) matrix: bool,
+    /// Elements of a chunk: whole rows.
+    pub(super) chunk: usize,
+    /// Chunks.
+    pub(super) chunks: usize,
+    /// Elements of the tensor.
+    pub(super) elements: usize,
+}
+
+impl Cut {
+    /// Cuts a tensor; `columns` where it is a matrix whose rows are kept apart.
+    pub(super) fn new(info: &TensorInfo, columns: Option<usize>) -> Self {
+        let row = columns.unwrap_or(PIECE);
+        let chunk = row * (CHUNK / row).max(1);
+        let elements = info.elements() as usize;
+        Self { row, matrix: columns.is_some(), chunk, chunks: elements.div_ceil(chunk), elements }
+    }
+
+    /// Elements of that chunk.
+    pub(super) fn range(&self, chunk: usize) -> std::ops::Range<usize> {
+        chunk * self.chunk..((chunk + 1) * self.chunk).min(self.elements)
+    }
+}
+
+/// What a thread keeps from chunk to chunk: the counts, and memory that is used again.
+pub(super) struct Tables {
+    arch: Arch,
+    pub(super) raw: Counter,
+    pub(super) codes: Codes,
+    pub(super) normalized: Counter,
+    now: Vec<f32>,
+    before: Vec<f32>,
+    row: Vec<f32>,
+    wide: [Vec<f64>; 2],
+}
+
+/// Sums over a chunk, or over all chunks up to one.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Totals {
+    pub(super) central: Central,
+    pub(super) special: Special,
+    pub(super) extremes: Option<(f32, f32)>,
+    /// Of the rows divided by their rms.
+    pub(super) normalized: Central,
+    pub(super) normalized_extremes: Option<(f32, f32)>,
+    pub(super) row_variance: Vec<f64>,
+    pub(super) row_square: Vec<f64>,
+    pub(super) column_square: Vec<f64>,
+    pub(super) sketch: Option<Sketcher>,
+    pub(super) change: Option<Change>,
+}
+
+impl Totals {
+    /// Adds the next chunk. Chunks must come in order: that is what makes the result the same for any
+    /// number of threads.
+    pub(super) fn merge(&mut self, part: Totals) {
+        self.central.merge(&part.central);
+        self.normalized.merge(&part.normalized);
+        self.special.nan += part.special.nan;
+        self.special.inf += part.special.inf;
+        self.special.zero += part.special.zero;
+        self.extremes = wider(self.extremes, part.extremes);
+        self.normalized_extremes = wider(self.normalized_extremes, part.normalized_extremes);
+        self.row_variance.extend(part.row_variance);
+        self.row_square.extend(part.row_square);
+        if self.column_square.is_empty() {
+            self.column_square = part.column_square;
+        } else {
+            self.column_square.iter_mut().zip(&part.column_square).for_each(|(sum, more)| *sum += more);
+        }
+        match (&mut self.sketch, part.sketch) {
+            (Some(sketch), Some(more)) => sketch.merge(more),
+            (none, more) => *none = more,
+        }
+        match (&mut self.change, part.change) {
+            (Some(change), Some(more)) => change.merge(more),
+            (none, more) => *none = more,
+        }
+    }
+}
+
+fn wider(a: Option<(f32, f32)>, b: Option<(f32, f32)>) -> Option<(f32, f32)> {
+    match (a, b) {
+        (Some(a), Some(b)) => Some((a.0.min(b.0), a.1.max(b.1))),
+        (a, b) => a.or(b),
+    }
+}
+
+/// What a chunk's bytes are, and what is asked of them.
+pub(super) struct Chunk<'a> {
+    pub(super) cut: &'a Cut,
+    /// Index of its first element.
+    pub(super) position: usize,
+    pub(super) dtype: Dtype,
+    pub(super) bytes: &'a [u8],
+    /// The same elements in the previous checkpoint.
+    pub(super) before: Option<(Dtype, &'a [u8])>,
+    pub(super) reach: Option<Reach>,
+    pub(super) recipe: Option<&'a Recipe>,
+}
+
+/// What the second look looks for.
+#[derive(Default)]
+pub(super) struct Wants {
+    pub(super) raw: Option<Wanted>,
+    pub(super) normalized: Option<Wanted>,
+    /// Changes above this are spikes.
+    pub(super) spikes: Option<f64>,
+}
+
+/// What a thread found in the second look.
+#[derive(Default)]
+pub(super) struct Finds {
+    pub(super) raw: Found,
+    pub(super) normalized: Found,
+    /// Spikes, and rows with spikes.
+    pub(super) spikes: (u64, u64),
+}
+
+impl Tables {
+    /// Empty tables.
+    pub(super) fn new() -> Self {
+        Self {
+            arch: Arch::new(),
+            raw: Counter::new(),
+            codes: Codes::new(),
+            normalized: Counter::new(),
+            now: Vec::new(),
+            before: Vec::new(),
+            row: Vec::new(),
+            wide: [Vec::new(), Vec::new()],
+        }
+    }
+
+    /// Empties the counts for the next tensor.
+    pub(super) fn clear(&mut self) {
+        self.raw.clear();
+        self.codes.clear();
+        self.normalized.clear();
+    }
+
+    /// The first look.
+    pub(super) fn first(&mut self, chunk: &Chunk<'_>) -> Totals {
+        let arch = self.arch;
+        let (mut now, mut before) = (std::mem::take(&mut self.now), std::mem::take(&mut self.before));
+        let values = to_f32(chunk.dtype, chunk.bytes, &mut now);
+        let old = chunk.before.map(|(dtype, bytes)| to_f32(dtype, bytes, &mut before));
+        let totals = arch.dispatch(
+            #[inline(always)]
+            || self.first_inlined(chunk, values, old),
+        );
+        (self.now, self.before) = (now, before);
+        totals
+    }
+
+    #[inline(always)]
+    fn first_inlined(&mut self, chunk: &Chunk<'_>, values: &[f32], old: Option<&[f32]>) -> Totals {
+        let cut = chunk.cut;
+        let mut totals = Totals::default();
+        if cut.matrix {
+            totals.column_square = vec![0.0; cut.row];
+        }
+        if chunk.dtype.bytes() <= 2 {
+            self.codes.push(chunk.bytes, chunk.dtype.bytes());
+        } else {
+            self.raw.push(values);
+        }
+        for row in values.chunks(cut.row) {
+            let range = lanes::range(row);
+            if range.abs_max >= INFINITE {
+                self.broken_row(row, &mut totals);
+            } else {
+                self.row(row, &range, cut.matrix, &mut totals);
+            }
+        }
+        if let Some(recipe) = chunk.recipe {
+            let mut sketcher = Sketcher::new(recipe);
+            sketcher.push(recipe, chunk.position as u64, values);
+            totals.sketch = Some(sketcher);
+        }
+        if let Some(old) = old {
+            let mut change = Change::default();
+            for (now, before) in values.chunks(cut.row).zip(old.chunks(cut.row)) {
+                self.pair(now, before, chunk.reach, &mut change);
+            }
+            totals.change = Some(change);
+        }
+        totals
+    }
+
+    /// A row of finite values.
+    #[inline(always)]
+    fn row(&mut self, row: &[f32], range: &Range, matrix: bool, totals: &mut Totals) {
+        let n = row.len() as f64;
+        let sums = lanes::sums(row);
+        let (low, high) = lanes::extremes(row);
+        let mean = if low == high { f64::from(low) } else { sums.sum / n };
+        let central = Central { count: row.len() as u64, mean, powers: lanes::central(row, mean) };
+        totals.central.merge(&central);
+        totals.special.zero += u64::from(range.zeros);
+        totals.extremes = wider(totals.extremes, Some((low, high)));
+        self.raw.cover(range);
+        if !matrix {
+            return;
+        }
+        lanes::add_squares(row, &mut totals.column_square);
+        let square = sums.square / n;
+        totals.row_variance.push(central.powers[0] / n);
+        totals.row_square.push(square);
+        if square == 0.0 {
+            return;
+        }
+        normalize(row, square, &mut self.row);
+        let scaled = |bits: u32| normalize_one(f32::from_bits(bits), square).to_bits();
+        self.normalized.cover(&Range {
+            abs_max: scaled(range.abs_max),
+            abs_min: scaled(range.abs_min),
+            ..*range
+        });
+        self.normalized.push(&self.row);
+        totals.normalized.merge(&central.divided(square.sqrt()));
+        let ends = (normalize_one(low, square), normalize_one(high, square));
+        totals.normalized_extremes = wider(totals.normalized_extremes, Some(ends));
+    }
+
+    /// A row that holds NaN or Inf: what is finite in it counts; as a row it does not.
+    #[cold]
+    #[inline(never)]
+    fn broken_row(&mut self, row: &[f32], totals: &mut Totals) {
+        totals.special.nan += row.iter().filter(|x| x.is_nan()).count() as u64;
+        totals.special.inf += row.iter().filter(|x| x.is_infinite()).count() as u64;
+        let finite: Vec<f32> = row.iter().copied().filter(|x| x.is_finite()).collect();
+        if !finite.is_empty() {
+            let range = lanes::range(&finite);
+            self.row(&finite, &range, false, totals);
+        }
+    }
+
+    /// A row now and before.
+    #[inline(always)]
+    fn pair(&mut self, now: &[f32], before: &[f32], reach: Option<Reach>, change: &mut Change) {
+        let finite = |row: &[f32]| lanes::range(row).abs_max < INFINITE;
+        if !finite(now) || !finite(before) {
+            let [a, b] = &mut self.wide;
+            widen(now, a);
+            widen(before, b);
+            let row = compare_row(a, b, reach, change);
+            return change.close_row(&row);
+        }
+        let limit = reach.unwrap_or(Reach { fixed: f64::INFINITY, relative: 0.0 });
+        let pairs = lanes::pairs(now, before, limit.fixed, limit.relative);
+        change.finite += now.len() as u64;
+        change.abs_max = change.abs_max.max(pairs.abs_max);
+        change.impossible += pairs.beyond;
+        change.sums[0] += pairs.powers[0];
+        change.sums[1] += pairs.powers[2];
+        change.sums[2] += pairs.powers[3];
+        change.close_row(&RowChange {
+            identical: pairs.identical,
+            elements: now.len() as u64,
+            before: pairs.before,
+            square: pairs.powers[1],
+            cross: pairs.cross,
+        });
+    }
+
+    /// The second look. `row_square` are the mean squares of all rows of the tensor.
+    pub(super) fn second(&mut self, chunk: &Chunk<'_>, wants: &Wants, row_square: &[f64], finds: &mut Finds) {
+        let arch = self.arch;
+        let (mut now, mut before) = (std::mem::take(&mut self.now), std::mem::take(&mut self.before));
+        let values = to_f32(chunk.dtype, chunk.bytes, &mut now);
+        let first_row = chunk.position / chunk.cut.row;
+        arch.dispatch(
+            #[inline(always)]
+            || {
+                if let Some(wanted) = &wants.raw {
+                    wanted.look(values, &mut finds.raw);
+                }
+                if let Some(wanted) = &wants.normalized {
+                    for (row, &square) in values.chunks(chunk.cut.row).zip(&row_square[first_row..]) {
+                        if square > 0.0 {
+                            normalize(row, square, &mut self.row);
+                            wanted.look(&self.row, &mut finds.normalized);
+                        }
+                    }
+                }
+            },
+        );
+        if let (Some(limit), Some((dtype, bytes))) = (wants.spikes, chunk.before) {
+            let old = to_f32(dtype, bytes, &mut before);
+            let mut change = Change::default();
+            for (now, before) in values.chunks(chunk.cut.row).zip(old.chunks(chunk.cut.row)) {
+                let [a, b] = &mut self.wide;
+                widen(now, a);
+                widen(before, b);
+                change.count_spikes(a, b, limit);
+            }
+            finds.spikes.0 += change.spikes.0;
+            finds.spikes.1 += change.spikes.1;
+        }
+        (self.now, self.before) = (now, before);
+    }
+}
+
+fn widen(values: &[f32], wide: &mut Vec<f64>) {
+    wide.clear();
+    wide.extend(values.iter().map(|&x| f64::from(x)));
+}
+
+/// Divides a row by its rms. Must do the same in every look.
+#[inline(always)]
+fn normalize(row: &[f32], square: f64, out: &mut Vec<f32>) {
+    out.clear();
+    let inverse = (1.0 / square.sqrt()) as f32;
+    if usable(inverse) {
+        out.extend(row.iter().map(|x| x * inverse));
+    } else {
+        out.extend(row.iter().map(|&x| normalize_one(x, square)));
+    }
+}
+
+#[inline(always)]
+fn normalize_one(x: f32, square: f64) -> f32 {
+    let inverse = (1.0 / square.sqrt()) as f32;
+    if usable(inverse) { x * inverse } else { (f64::from(x) / square.sqrt()) as f32 }
+}
+
+/// A factor that is a normal number, so that no precision is lost to it.
+#[inline(always)]
+fn usable(inverse: f32) -> bool {
+    (1e-30..1e30).contains(&inverse)
+}
+
+/// Number of keys that a cell spans, as a power of two.
+pub(super) fn span_bits(lo: f64, hi: f64) -> u32 {
+    let keys =
+        super::counter::key((hi as f32).to_bits()).wrapping_sub(super::counter::key((lo as f32).to_bits()));
+    debug_assert_eq!(f64::from(value(super::counter::key((lo as f32).to_bits()))), lo);
+    32 - keys.leading_zeros()
+}

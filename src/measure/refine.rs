@@ -1,0 +1,188 @@
+//! Which wide cells can still move a metric by more than its bound, and so are looked at again.
+
+use super::cells::{Cell, Ranked, quantile_rank};
+use super::lmoments::l_moments;
+use super::normal::Normal;
+use super::shape::{MAD_TO_STD, OUTLIER_MADS, QUANTILES};
+use super::tails::{hill_count, median_absolute_deviation, nearest};
+
+/// D may fall short of the supremum by this much; its bound is 1e-6.
+const KS_SLACK: f64 = 5e-7;
+/// Worst case of what the wide cells may do to the L-moment ratios; their bound is 1e-5 and more.
+const L_SLACK: f64 = 8e-6;
+/// Magnitudes from their 10 % to their 90 % quantile that span less than this (as a logarithm) are too
+/// close together for a probability plot by wide cells.
+const PLOT_SPAN_MIN: f64 = 0.05;
+
+/// Marks the wide cells that must be split before [`super::shape::shape`] is within its bounds.
+pub(crate) fn suspects(ranked: &Ranked<'_>, mean: f64, std: f64) -> Vec<bool> {
+    let cells = ranked.cells();
+    let mut marks = vec![false; cells.len()];
+    if ranked.total() == 0 {
+        return marks;
+    }
+    supremum(ranked, mean, std, &mut marks);
+    quantiles(ranked, &mut marks);
+    deviation(ranked, &mut marks);
+    tail(cells, &mut marks);
+    spread(ranked, mean, &mut marks);
+    coarse(ranked, &mut marks);
+    for (mark, cell) in marks.iter_mut().zip(cells) {
+        *mark &= cell.lo < cell.hi;
+    }
+    marks
+}
+
+/// Cells that can hold the supremum of `|F_n - Phi|`. At the ends of a cell both functions are known, so
+/// each cell gives a lower and an upper bound for D.
+fn supremum(ranked: &Ranked<'_>, mean: f64, std: f64, marks: &mut [bool]) {
+    let cells = ranked.cells();
+    let normal = Normal::new();
+    let n = ranked.total() as f64;
+    let mut upper = Vec::with_capacity(cells.len());
+    let mut lower = 0f64;
+    let mut low = cells.first().map_or(0.0, |cell| normal.cdf((cell.lo - mean) / std));
+    for (index, cell) in cells.iter().enumerate() {
+        // Neighbours touch, save for gaps: then the next cell's end is no use.
+        let next = cells.get(index + 1);
+        let next_low = next.map(|next| normal.cdf((next.lo - mean) / std));
+        let high = match (next, next_low) {
+            (Some(next), Some(next_low)) if next.lo - cell.hi <= cell.width() => next_low,
+            _ => normal.cdf((cell.hi - mean) / std),
+        };
+        let before = ranked.before(index) as f64 / n;
+        let after = (ranked.before(index) + cell.count) as f64 / n;
+        lower = lower.max(after - high).max(low - before);
+        upper.push((after - low).max(high - before));
+        low = next_low.unwrap_or(1.0);
+    }
+    for (mark, upper) in marks.iter_mut().zip(upper) {
+        *mark |= upper > lower + KS_SLACK;
+    }
+}
+
+/// Cells of the order statistics that quantiles interpolate between.
+fn quantiles(ranked: &Ranked<'_>, marks: &mut [bool]) {
+    let octiles = (1..8).map(|k| f64::from(k) / 8.0);
+    for p in QUANTILES.iter().map(|(_, p)| *p).chain(octiles) {
+        let (rank, share) = quantile_rank(p, ranked.total());
+        marks[ranked.cell_of(rank)] = true;
+        if share > 0.0 {
+            marks[ranked.cell_of(rank + 1)] = true;
+        }
+    }
+}
+
+/// Cells at the median absolute deviation from the median, and at the limits of outliers.
+///
+/// Moving each value within its cell moves its distance from the median by at most its cell's width and
+/// that of the median's cell; so does it move the order statistics of the distances.
+fn deviation(ranked: &Ranked<'_>, marks: &mut [bool]) {
+    let cells = ranked.cells();
+    let median = ranked.quantile(0.5);
+    let centre = cells[ranked.cell_of((ranked.total() - 1) / 2)].width();
+    let near = nearest(cells, median, (ranked.total() - 1) / 2);
+    let reach = 2.0 * (centre + near[0].width.max(near[1].width));
+    let (low, high) = (near[0].distance - reach, near[1].distance + reach);
+    mark_between(cells, median - high, median - low, marks);
+    mark_between(cells, median + low, median + high, marks);
+    let limit = OUTLIER_MADS * MAD_TO_STD * median_absolute_deviation(cells, ranked.total(), median);
+    let reach = reach * OUTLIER_MADS * MAD_TO_STD;
+    for side in [median - limit, median + limit] {
+        mark_between(cells, side - reach, side + reach, marks);
+    }
+}
+
+/// Cells of the magnitude that Hill's estimator divides by. Cells of both signs lie on one grid of
+/// magnitudes, so counting inwards from both ends finds the place on that grid.
+fn tail(cells: &[Cell], marks: &mut [bool]) {
+    let total: u64 = cells.iter().filter(|cell| cell.mean != 0.0).map(|cell| cell.count).sum();
+    let k = hill_count(total);
+    let (mut left, mut right, mut seen) = (0, cells.len(), 0);
+    while seen <= k && left < right {
+        let (low, high) = (&cells[left], &cells[right - 1]);
+        let from_left = -low.mean > high.mean;
+        let cell = if from_left { low } else { high };
+        if from_left {
+            left += 1
+        } else {
+            right -= 1
+        }
+        seen += cell.count;
+        if seen > k {
+            let (near, far) = (cell.lo.abs().min(cell.hi.abs()), cell.lo.abs().max(cell.hi.abs()));
+            mark_between(cells, near, far, marks);
+            mark_between(cells, -far, -near, marks);
+        }
+    }
+}
+
+fn mark_between(cells: &[Cell], low: f64, high: f64, marks: &mut [bool]) {
+    let from = cells.partition_point(|cell| cell.hi < low);
+    let until = cells.partition_point(|cell| cell.lo <= high);
+    for mark in marks.iter_mut().take(until).skip(from) {
+        *mark = true;
+    }
+}
+
+/// Cells that blur L-moments and the probability plot too much.
+///
+/// A wide cell's mean is known to half its width, and the mean over a run of 16 of them exactly. So a run
+/// that holds the share `p` of all values errs in `sum x P(u)` by at most `p * width / 2` times the
+/// change of the weight `P` over the run, `p |P'(u)|` and what its curvature adds.
+fn spread(ranked: &Ranked<'_>, mean: f64, marks: &mut [bool]) {
+    let cells = ranked.cells();
+    let n = ranked.total() as f64;
+    let l = l_moments(cells, mean);
+    if narrow(ranked) || l.l2 <= 0.0 {
+        marks.fill(true);
+        return;
+    }
+    let tau4 = l.l4 / l.l2;
+    let mut runs: Vec<(f64, usize, usize)> = Vec::new();
+    let mut from = 0;
+    while from < cells.len() {
+        let limit = cells[from].lo + 16.0 * cells[from].width();
+        let mut until = from + 1;
+        while until < cells.len() && cells[until].hi <= limit {
+            until += 1;
+        }
+        let width = cells[from..until].iter().map(Cell::width).fold(0.0, f64::max);
+        let before = ranked.before(from) as f64;
+        let count = ranked.before(until - 1) as f64 + cells[until - 1].count as f64 - before;
+        let (p, u) = (count / n, (before + count / 2.0) / n);
+        let fourth = (60.0 * u * u - 60.0 * u + 12.0).abs() + 60.0 * p;
+        let error = p * p * width / 2.0 * (fourth + 2.0 * tau4.abs()) / l.l2;
+        if error > 0.0 {
+            runs.push((error, from, until));
+        }
+        from = until;
+    }
+    runs.sort_unstable_by(|a, b| b.0.total_cmp(&a.0));
+    let mut total: f64 = runs.iter().map(|run| run.0).sum();
+    for (error, from, until) in runs {
+        if total <= L_SLACK {
+            break;
+        }
+        marks[from..until].fill(true);
+        total -= error;
+    }
+}
+
+/// Cells that are wide against their own magnitude, as those of subnormal values are: their mean's
+/// logarithm is no mean logarithm. So few that they move no slope by 1e-4 may stay.
+fn coarse(ranked: &Ranked<'_>, marks: &mut [bool]) {
+    let wide = |cell: &Cell| cell.width() > cell.mean.abs() / 512.0;
+    let count: u64 = ranked.cells().iter().filter(|cell| wide(cell)).map(|cell| cell.count).sum();
+    if count as f64 > 1e-5 * ranked.total() as f64 {
+        for (mark, cell) in marks.iter_mut().zip(ranked.cells()) {
+            *mark |= wide(cell);
+        }
+    }
+}
+
+/// True when the middle 80 % of the magnitudes lie too close together.
+fn narrow(ranked: &Ranked<'_>) -> bool {
+    let ends = [ranked.quantile(0.05), ranked.quantile(0.95)];
+    ends[0] * ends[1] > 0.0 && (ends[1] / ends[0]).ln().abs() < PLOT_SPAN_MIN
+}
