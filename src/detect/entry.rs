@@ -12,16 +12,16 @@ use super::view::View;
 pub enum Proof {
     /// Cannot be true of a healthy run whatever it trains: no statistics.
     Invariant,
-    /// A bound that the optimizer cannot break at the logged learning rate.
-    Physics,
     /// A known fault's own mark in the structure of the weights.
     Structure,
+    /// A bound that the optimizer cannot break at the logged learning rate.
+    Physics,
+    /// The trainer's own log.
+    Log,
     /// Departure from the run's own past, with the scale of its siblings.
     Temporal,
     /// Slow change that adds up.
     Drift,
-    /// The trainer's own log.
-    Log,
     /// Rules of other tools, under their names; off unless asked for.
     Compatibility,
 }

@@ -34,7 +34,7 @@ const EVIDENCE_MAX: usize = 12;
 /// Tensors kept in a finding.
 const TENSORS_MAX: usize = 64;
 /// Tainted steps kept a tensor; only the newest matter.
-const TAINTED_MAX: usize = 8;
+const TAINTED_MAX: usize = 64;
 
 /// Whole new version of every finding that this reading opened, escalated, updated or resolved.
 ///
@@ -200,11 +200,9 @@ fn open_new(
     settings: &Settings,
     changed: &mut Changed,
 ) {
-    // Alerts before information, proof before statistics, far beyond the limit before near it.
-    fresh.sort_by(|a, b| {
-        let key = |seen: &Seen| (seen.sign.severity == Severity::Info, seen.entry.proof);
-        key(a).cmp(&key(b)).then(b.sign.score.total_cmp(&a.sign.score))
-    });
+    // Alerts before information, proof before statistics; within a proof the registry's order, which puts
+    // the more specific fault first.
+    fresh.sort_by_key(|seen| (seen.sign.severity == Severity::Info, seen.entry.proof));
     for seen in fresh {
         taint(&mut state.tainted, seen, reading);
         if seen.sign.severity > Severity::Info {
@@ -284,7 +282,7 @@ fn finding_id(reading: &Reading, detector: &str, sign: &Sign) -> String {
 }
 
 fn taint(tainted: &mut BTreeMap<String, Vec<u64>>, seen: &Seen, reading: &Reading) {
-    if seen.sign.severity == Severity::Info {
+    if seen.sign.severity == Severity::Info || seen.entry.proof == Proof::Log {
         return;
     }
     let step = reading.key.step.0;

@@ -12,11 +12,18 @@
 mod entry;
 pub mod invariants;
 mod judge;
+pub mod marks;
+pub mod motion;
 mod overdue;
+pub mod pace;
+pub mod panel;
+pub mod physics;
 mod registry;
 mod schedule;
 mod settings;
 mod state;
+pub mod structure;
+pub mod trainer;
 mod view;
 
 pub use entry::{Detector, Entry, Parameter, Parameters, Proof, Rule, Sign};

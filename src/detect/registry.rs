@@ -2,6 +2,9 @@
 
 use super::entry::Detector;
 use super::invariants::*;
+use super::physics::*;
+use super::structure::*;
+use super::trainer::*;
 
 /// Every detector, in the order of their proof; `explain`, `docs/detectors.md` and the configuration keys
 /// come from here.
@@ -27,4 +30,22 @@ pub static DETECTORS: &[&dyn Detector] = &[
     &requantized::RULE,
     &bit_flip::RULE,
     &overdue_checkpoint::RULE,
+    &swapped_layers::RULE,
+    &foreign_checkpoint::RULE,
+    &shuffled_positions::RULE,
+    &reinitialized_tensor::RULE,
+    &dead_head::RULE,
+    &dying_units::RULE,
+    &weight_decay_too_strong::RULE,
+    &embedding_collapse::RULE,
+    &norm_gain_blowup::RULE,
+    &logit_growth::RULE,
+    &non_gaussian_drift::RULE,
+    &rank_collapse::RULE,
+    &divergence::RULE,
+    &impossible_update::RULE,
+    &learning_rate_jump::RULE,
+    &loss_worse_than_chance::RULE,
+    &loss_not_finite::RULE,
+    &abnormal_speed::RULE,
 ];

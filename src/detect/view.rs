@@ -5,6 +5,8 @@ use std::sync::Arc;
 
 use crate::terms::{History, Memory, Reading, Role, Subject, TensorFacts, TensorReading, TrainerState};
 
+use super::motion::Motion;
+use super::pace::Pace;
 use super::schedule::Schedule;
 use super::state::State;
 
@@ -18,6 +20,10 @@ pub struct View<'a> {
     pub memory: &'a dyn Memory,
     /// Learning rate and step of both ends of the interval.
     pub schedule: Schedule,
+    /// Length of every interval of the past.
+    pub pace: Pace,
+    /// How each tensor moved since the checkpoint before.
+    pub motion: Motion,
     /// What the judge remembers.
     pub(super) state: &'a State,
     /// Index in `reading.tensors` by name.
@@ -43,7 +49,24 @@ impl<'a> View<'a> {
             .map(|index| history.points()[index].tensors.iter().map(|facts| (&*facts.name, facts)).collect())
             .unwrap_or_default();
         let schedule = Schedule::new(history, reading);
-        Self { history, reading, memory, schedule, state, by_name, before, newest_whole }
+        let pace = Pace::new(history, reading, &schedule);
+        let motion = Motion::default();
+        let mut view =
+            Self { history, reading, memory, schedule, pace, motion, state, by_name, before, newest_whole };
+        view.motion = Motion::new(&view);
+        view
+    }
+
+    /// True where a point of the history had no known fault in that tensor, and no broken file.
+    pub fn trusted(&self, point: usize, tensor: Option<&str>) -> bool {
+        let points = self.history.points();
+        let Some(point) = points.get(point).filter(|point| !point.broken) else { return false };
+        let tainted = &self.state.tainted;
+        tainted.is_empty()
+            || ["*"]
+                .into_iter()
+                .chain(tensor)
+                .all(|name| tainted.get(name).is_none_or(|steps| !steps.contains(&point.key.step.0)))
     }
 
     /// The trainer's log as it stands now.

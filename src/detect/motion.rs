@@ -1,0 +1,142 @@
+//! How each tensor moved since the checkpoint before, against the optimizer's bound and its own past.
+
+use std::collections::BTreeMap;
+
+use crate::terms::{Role, TensorReading};
+
+use super::pace::{is_normalised, moving, reach};
+use super::panel::{Habit, Panel};
+use super::view::{View, value};
+
+/// A change beyond this many times the bound was not made by the optimizer. The logged learning rate is a
+/// line through few points, and Adam with b2 = 0.999 overshoots on rare gradients.
+pub const BOUND_MARGIN: f64 = 1.5;
+/// Speed over its usual, as a natural logarithm, that matters by itself: 2.5 times. Healthy tensors stay
+/// within 2.1 times of what the median tensor does.
+pub const SPEED_EFFECT: f64 = 0.92;
+/// ... and beyond this many times the worst excursion of any matrix in the window.
+pub const SPEED_MARGIN: f64 = 1.3;
+/// Points with a usual speed before speeds are judged: the first checkpoints of a run are a transient.
+const SPEED_POINTS_MIN: usize = 4;
+/// Points of the past that tell an optimizer's reach.
+const REACH_POINTS: usize = 32;
+
+/// What is unusual about the movement of the tensors; 1 and above is beyond the limit.
+#[derive(Clone, Debug, Default)]
+pub struct Motion {
+    /// By tensor index: largest change of an element over what the optimizer can do.
+    pub impossible: BTreeMap<usize, f64>,
+    /// By tensor index: speed against its own past and the other matrices'.
+    pub speed: BTreeMap<usize, f64>,
+    /// True where the run's optimizer bounds its steps by the learning rate.
+    pub normalised: bool,
+}
+
+impl Motion {
+    /// Measures the reading's movement.
+    pub(super) fn new(view: &View<'_>) -> Self {
+        let mut motion = Self::default();
+        if view.schedule.from_step.is_none() || view.reading.tensors.is_empty() {
+            return motion;
+        }
+        motion.judge_reach(view);
+        motion.judge_speed(view);
+        motion
+    }
+
+    /// True for a tensor that moved as training does not move it.
+    pub fn is_unusual(&self, tensor: usize) -> bool {
+        self.score(tensor) >= 1.0
+    }
+
+    /// The greater of both scores; 0 where neither could be had.
+    pub fn score(&self, tensor: usize) -> f64 {
+        let of = |scores: &BTreeMap<usize, f64>| scores.get(&tensor).copied().unwrap_or(0.0);
+        of(&self.impossible).max(of(&self.speed))
+    }
+
+    fn judge_reach(&mut self, view: &View<'_>) {
+        if !view.pace.is_lr_time {
+            return;
+        }
+        let points = view.history.points().len();
+        let window = points.saturating_sub(REACH_POINTS)..points;
+        let tensors = &view.reading.tensors;
+        // Largest reach by role over the past, and at each point over all tensors.
+        let mut by_role: BTreeMap<Role, f64> = BTreeMap::new();
+        let mut by_point = vec![f64::NAN; points];
+        for tensor in tensors {
+            let (changes, maxima) = (view.past(tensor, "update_abs_max"), view.past(tensor, "abs_max"));
+            let largest = by_role.entry(tensor.facts.meaning.role).or_default();
+            for index in window.clone() {
+                let (Some(&change), Some(&abs_max)) = (changes.get(index), maxima.get(index)) else { break };
+                let name = Some(&*tensor.facts.name);
+                if !view.trusted(index, name) || index > 0 && !view.trusted(index - 1, name) {
+                    continue;
+                }
+                let past = reach(
+                    f64::from(change),
+                    f64::from(abs_max),
+                    tensor.facts.dtype,
+                    view.pace.intervals[index],
+                );
+                if past.is_finite() {
+                    *largest = largest.max(past);
+                    by_point[index] = past.max(by_point[index]);
+                }
+            }
+        }
+        let matrices = moving(tensors);
+        let speeds = matrices.iter().flat_map(|tensor| {
+            view.past(tensor, "update_rms")
+                .iter()
+                .zip(&view.pace.intervals)
+                .map(|(&rms, &interval)| f64::from(rms) / interval)
+        });
+        self.normalised = is_normalised(speeds, &by_point);
+        if !self.normalised {
+            return;
+        }
+        for (index, tensor) in tensors.iter().enumerate() {
+            let (Some(change), Some(abs_max)) = (value(tensor, "update_abs_max"), value(tensor, "abs_max"))
+            else {
+                continue;
+            };
+            if view.previous_tainted(&tensor.facts.name) {
+                continue;
+            }
+            let now = reach(
+                change,
+                abs_max.max(view.last(tensor, "abs_max").unwrap_or(0.0)).min(1e3 * abs_max),
+                tensor.facts.dtype,
+                view.pace.now,
+            );
+            let seen = by_role.get(&tensor.facts.meaning.role).copied().unwrap_or(0.0);
+            self.impossible.insert(index, now / (BOUND_MARGIN * seen.max(1.0)));
+        }
+    }
+
+    fn judge_speed(&mut self, view: &View<'_>) {
+        let matrices = moving(&view.reading.tensors);
+        let panel =
+            Panel::of_tensors(view, &matrices, "update_rms", true, |rms, interval| (rms / interval).ln());
+        let deviations = panel.without_common_mode().deviations(Habit::Level);
+        if deviations.points < SPEED_POINTS_MIN {
+            return;
+        }
+        for (series, tensor) in matrices.iter().enumerate() {
+            let score = deviations.score(series, SPEED_EFFECT, SPEED_MARGIN);
+            if let Some(index) = view.position(&tensor.facts.name).filter(|_| score.is_finite()) {
+                self.speed.insert(index, score);
+            }
+        }
+    }
+
+    /// Tensors that moved unusually, most unusual first.
+    pub fn unusual<'a>(&self, tensors: &'a [TensorReading]) -> Vec<(usize, &'a TensorReading)> {
+        let mut unusual: Vec<(usize, &TensorReading)> =
+            tensors.iter().enumerate().filter(|(index, _)| self.is_unusual(*index)).collect();
+        unusual.sort_by(|a, b| self.score(b.0).total_cmp(&self.score(a.0)).then(a.0.cmp(&b.0)));
+        unusual
+    }
+}

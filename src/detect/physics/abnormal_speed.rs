@@ -1,0 +1,48 @@
+//! A matrix that moves at a speed of its own.
+
+use crate::detect::entry::{Entry, Parameters, Proof, Rule, Sign, evidence};
+use crate::detect::view::{View, subject, value};
+use crate::terms::{Severity, TensorReading};
+
+/// A matrix moved much faster than its past and all others.
+pub static RULE: Rule = Rule {
+    entry: Entry {
+        id: "abnormal_speed",
+        severity: Severity::Warning,
+        proof: Proof::Temporal,
+        summary: "a matrix moved much faster than it used to, and than the others do",
+        what: "The natural logarithm of `update_rms` over learning-rate time, less the median of all matrices, exceeds its own level by more than 0.92 (2.5 times) and by more than 1.3 times the worst excursion that any matrix had in the window. What speeds up all matrices alike (a restart, a domain shift) does not count.",
+        cause: "A part of the model is overwritten or trained by something else, a parameter group with another learning rate, a layer that becomes unstable.",
+        remedy: "Look at the first tensor; compare it with the checkpoint before (`weighbridge diff`) and check parameter groups.",
+        evidence: "update_rms, learning rate",
+        parameters: &[],
+        enabled: true,
+        since: "0.1.0",
+    },
+    look,
+};
+
+fn look(view: &View<'_>, _: &Parameters<'_>) -> Vec<Sign> {
+    let mut hit: Vec<(&TensorReading, f64)> = view
+        .motion
+        .speed
+        .iter()
+        .filter(|(_, score)| **score >= 1.0)
+        .map(|(&index, &score)| (&view.reading.tensors[index], score))
+        .collect();
+    hit.sort_by(|a, b| b.1.total_cmp(&a.1));
+    let Some(&(first, score)) = hit.first() else { return Vec::new() };
+    let summary = format!("{} moved far faster than it used to and than the others do", first.facts.name);
+    let mut sign = Sign::sure(RULE.entry.severity, summary);
+    sign.score = score;
+    sign.confidence = 0.9;
+    sign.tensors = hit.iter().map(|(tensor, _)| tensor.facts.name.to_string()).collect();
+    sign.evidence = hit
+        .iter()
+        .map(|(tensor, score)| {
+            let expected = format!("a speed within its limit; it is {score:.1} times beyond, as a logarithm");
+            evidence(subject(tensor), "update_rms", value(tensor, "update_rms"), expected)
+        })
+        .collect();
+    vec![sign]
+}

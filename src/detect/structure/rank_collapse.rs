@@ -1,0 +1,86 @@
+//! A matrix that loses its directions.
+
+use crate::detect::entry::{Entry, Parameter, Parameters, Proof, Rule, Sign};
+use crate::detect::marks::{log_step, marked, unusual};
+use crate::detect::panel::{Habit, Panel};
+use crate::detect::view::{View, is_matrix, value};
+use crate::terms::{Severity, TensorReading};
+
+/// Effective rank falls as it falls in no sibling.
+pub static RULE: Rule = Rule {
+    entry: Entry {
+        id: "rank_collapse",
+        severity: Severity::Critical,
+        proof: Proof::Structure,
+        summary: "a matrix loses the directions it works in",
+        what: "Either the natural logarithm of `effective_rank` fell by more than `fall_min` beyond its own pace, and by more than one and a half times the worst excursion of any matrix of the run; or the matrix moved as training does not move it while effective rank, participation ratio and stable rank fell together.",
+        cause: "A low-rank factor written over the full matrix, a penalty that drives weights to few directions, an exploding direction that drowns the others, gradients that pass through a bottleneck.",
+        remedy: "Compare the matrix's spectrum with its siblings' (`weighbridge inspect --tier 3`); resume from the last good checkpoint.",
+        evidence: "effective_rank, participation_ratio, stable_rank, update_rms",
+        parameters: &[Parameter {
+            name: "fall_min",
+            default: 0.22,
+            min: 0.01,
+            max: 10.0,
+            doc: "fall of the natural logarithm of effective_rank in one interval; healthy matrices stay within 0.1",
+        }],
+        enabled: true,
+        since: "0.1.0",
+    },
+    look,
+};
+
+/// Points with a usual pace before a fall is judged without other proof.
+const POINTS_MIN: usize = 5;
+/// Falls of the logarithms that confirm each other in a matrix that moved unusually: effective rank,
+/// participation ratio, stable rank.
+const TOGETHER: [(&str, f64); 3] =
+    [("effective_rank", -0.02), ("participation_ratio", -0.1), ("stable_rank", -0.05)];
+
+fn look(view: &View<'_>, parameters: &Parameters<'_>) -> Vec<Sign> {
+    let matrices: Vec<&TensorReading> = view
+        .reading
+        .tensors
+        .iter()
+        .filter(|tensor| is_matrix(&tensor.facts) && value(tensor, "effective_rank").is_some())
+        .collect();
+    let panel = Panel::of_tensors(view, &matrices, "effective_rank", false, |rank, _| rank.ln());
+    let deviations = panel.deviations(Habit::Rate);
+    let effect = parameters.get("fall_min");
+    let mut hit: Vec<(&TensorReading, f64)> = Vec::new();
+    if deviations.points >= POINTS_MIN {
+        for (series, tensor) in matrices.iter().enumerate() {
+            let fall = -deviations.score(series, effect, 1.5);
+            if fall >= 1.0 && panel.step(series) < 0.0 && !view.previous_tainted(&tensor.facts.name) {
+                hit.push((tensor, fall));
+            }
+        }
+    }
+    hit.sort_by(|a, b| b.1.total_cmp(&a.1));
+    let mut hit: Vec<&TensorReading> = hit.into_iter().map(|(tensor, _)| tensor).collect();
+    for tensor in unusual(view) {
+        let together = TOGETHER
+            .iter()
+            .all(|&(metric, limit)| log_step(view, tensor, metric).is_none_or(|step| step < limit));
+        let known = TOGETHER.iter().any(|&(metric, _)| log_step(view, tensor, metric).is_some());
+        let size = log_step(view, tensor, "rms").is_some_and(|step| step < 0.05);
+        if together && known && size && !hit.iter().any(|other| other.facts.name == tensor.facts.name) {
+            hit.push(tensor);
+        }
+    }
+    let Some(&first) = hit.first() else { return Vec::new() };
+    let rank = value(first, "effective_rank").or(value(first, "stable_rank")).unwrap_or_default();
+    let mut signs = marked(&hit, RULE.entry.severity, "effective_rank", |tensor| {
+        format!(
+            "near {:.2}, as in the checkpoint before",
+            view.last(tensor, "effective_rank").unwrap_or_default()
+        )
+    });
+    for sign in &mut signs {
+        let shape = &first.facts.shape;
+        sign.summary = format!("{} works in {rank:.1} directions of {shape:?}", first.facts.name);
+        sign.confidence = 0.97;
+        sign.dissent.push(format!("{} other matrices keep theirs", matrices.len().saturating_sub(hit.len())));
+    }
+    signs
+}
