@@ -10,6 +10,8 @@ mod checkpoint;
 mod deploy;
 mod formats;
 mod hostile;
+/// Families of models against what transformers saves.
+mod model;
 /// The text of a scrape and its budget.
 mod scrape_golden;
 /// Arrows, sizes, registries, words.

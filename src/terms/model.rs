@@ -36,6 +36,16 @@ macro_rules! names {
                 serializer.serialize_str(self.name())
             }
         }
+
+        impl<'de> serde::Deserialize<'de> for $type {
+            fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                let name = <std::borrow::Cow<'_, str>>::deserialize(deserializer)?;
+                Self::from_name(&name).ok_or_else(|| {
+                    let known: Vec<_> = Self::ALL.iter().map(|value| value.name()).collect();
+                    serde::de::Error::custom(format!("{name}: not one of {}", known.join(", ")))
+                })
+            }
+        }
     };
 }
 
