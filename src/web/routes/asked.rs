@@ -49,6 +49,7 @@ parameters! {
     FORMAT = "format" "string" "json, or where it says so text, jsonl, csv or openmetrics";
     LIMIT = "limit" "integer" "how many at most; 1000 is the most";
     OFFSET = "offset" "integer" "how many to leave out at the start";
+    COMPARE = "compare" "string" "what colours compare: own, each row with its median, or all";
     QUERY = "q" "string" "what to look for";
 }
 
@@ -73,6 +74,7 @@ pub struct Asked {
     pub format: Option<String>,
     pub limit: Option<usize>,
     pub offset: Option<usize>,
+    pub compare: Option<String>,
     pub q: Option<String>,
 }
 

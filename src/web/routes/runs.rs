@@ -7,9 +7,10 @@ use axum::extract::{Path, Query, State};
 use axum::routing::get;
 use serde_json::{Value, json};
 
-use super::asked::{Answered, Asked, LIMIT, METRIC, OFFSET, ROLE, Refusal, SUBJECT, TENSOR, work};
+use super::asked::{Answered, Asked, COMPARE, LIMIT, METRIC, OFFSET, ROLE, Refusal, SUBJECT, TENSOR, work};
 use super::{Answer, Route, fleet};
-use crate::report::figures::{Figure, run as figures};
+use crate::report::figures::Figure;
+use crate::report::figures::run::{self as figures, Compare};
 use crate::terms::{Finding, ReadingKey, RunId, Severity, Subject, SubjectKind};
 use crate::web::app::Site;
 
@@ -32,7 +33,7 @@ pub const ROUTES: &[Route] = &[
     Route {
         path: "/api/v1/runs/{run}/figures/{figure}",
         summary: "A picture of the run over its steps: trainer, heat, bands or trajectory",
-        query: &[METRIC, ROLE, TENSOR, SUBJECT],
+        query: &[METRIC, ROLE, TENSOR, SUBJECT, COMPARE],
         answer: Answer::Json("Figure"),
         handler: || get(figure),
     },
@@ -136,7 +137,11 @@ async fn figure(
                 log.sort_by_key(|point| point.step);
                 figures::trainer(&log, &site.onsets(&run)?)
             }
-            "heat" => figures::heat(metric, &columns(site, &run, metric, &asked)?),
+            "heat" => {
+                let compare =
+                    if asked.compare.as_deref() == Some("all") { Compare::All } else { Compare::Own };
+                figures::heat(metric, &columns(site, &run, metric, &asked)?, compare)
+            }
             "bands" => figures::bands(metric, &columns(site, &run, metric, &asked)?, &site.onsets(&run)?),
             "trajectory" => figures::trajectory(&sketches(site, &run)),
             other => return Err(Refusal::missing(format!("no picture of a run is called {other}"))),

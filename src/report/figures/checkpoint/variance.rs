@@ -2,6 +2,7 @@
 
 use super::matrix::read;
 use crate::report::figures::{Axis, Body, Choice, Fact, FigureDef, Mark, Material, Panel, Side, Tone};
+use crate::report::number::short;
 use crate::report::weights::Matrix;
 
 /// S5.
@@ -38,7 +39,7 @@ fn draw(material: Material<'_>, _: &Choice) -> Result<Body, String> {
         y: order.iter().map(|(_, variance)| *variance).collect(),
         labels: order
             .iter()
-            .map(|(dimension, variance)| format!("dimension {dimension}: {variance:.3e}"))
+            .map(|(dimension, variance)| format!("dimension {dimension}: {}", short(*variance)))
             .collect(),
         tone: Tone::Main,
     };

@@ -2,6 +2,7 @@
 
 use crate::report::figures::checkpoint::{histogram_panel, tails};
 use crate::report::figures::{Body, Choice, Fact, FigureDef, Material};
+use crate::report::number::short;
 
 /// Histogram.
 pub static FIGURE: FigureDef = FigureDef {
@@ -23,9 +24,9 @@ fn draw(material: Material<'_>, choice: &Choice) -> Result<Body, String> {
     };
     let mut body = Body::stored(match sample("excess_kurtosis") {
         Some(kurtosis) => {
-            format!("Centred at {mean:.3e} with σ {std:.3e}; the tails are {}.", tails(kurtosis))
+            format!("Centred at {} with σ {}; the tails are {}.", short(mean), short(std), tails(kurtosis))
         }
-        None => format!("Centred at {mean:.3e} with σ {std:.3e}."),
+        None => format!("Centred at {} with σ {}.", short(mean), short(std)),
     });
     for (name, metric) in [
         ("mean μ", "mean"),

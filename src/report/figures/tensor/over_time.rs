@@ -2,6 +2,7 @@
 
 use crate::report::figures::checkpoint::spread;
 use crate::report::figures::{Axis, Basis, Fact, Figure, Mark, Numbers, Panel, Ramp, Tone};
+use crate::report::number::short;
 use crate::terms::{Step, TensorReading};
 
 /// Bins between the smallest and the largest value that any checkpoint had.
@@ -55,9 +56,11 @@ pub fn over_time(name: &str, past: &[(Step, &TensorReading)]) -> Figure {
     let stds: Vec<f64> = known.iter().filter_map(|k| k.1.samples.get("std").copied()).collect();
     if let (Some(first), Some(last)) = (stds.first(), stds.last()) {
         figure.says = format!(
-            "From step {} to {}, σ went from {first:.3e} to {last:.3e} ({:+.1} %).",
+            "From step {} to {}, σ went from {} to {} ({:+.1} %).",
             steps[0],
             steps[steps.len() - 1],
+            short(*first),
+            short(*last),
             (last / first - 1.0) * 100.0
         );
         figure.facts = vec![Fact::new("σ at first", *first), Fact::new("σ at last", *last)];
