@@ -9,6 +9,7 @@
 //! from a [`Weights`] that the caller opened while the files exist.
 
 pub mod figures;
+pub mod gather;
 mod history;
 mod html;
 mod json;
@@ -18,8 +19,10 @@ mod terminal;
 mod weights;
 
 pub use history::{HistoryFormat, history, history_json, subject_words};
-pub use html::inspect_html;
+pub use html::{inspect_html, report_html};
 pub use json::{finding_json, inspect_json, overview, problem_json, tensor_json};
 pub use number::{bytes, count, significant};
-pub use terminal::{Terminal, finding_line, finding_line_in, findings_jsonl, findings_text, inspect_text};
+pub use terminal::{
+    Terminal, finding_line, finding_line_in, findings_jsonl, findings_text, inspect_text, top_text,
+};
 pub use weights::Weights;

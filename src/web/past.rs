@@ -4,9 +4,10 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::app::Site;
-use crate::report::figures::run::{Column, Onset};
+use crate::report::figures::run::Column;
+use crate::report::gather;
 use crate::store::{Error, Series};
-use crate::terms::{Finding, Meaning, Reading, ReadingKey, RunId, RunStatus, Severity, Step, Subject};
+use crate::terms::{Reading, ReadingKey, RunId, RunStatus, Step};
 
 /// Readings that were looked at last. One of a 150-tensor model takes about 0.7 MB with its sketches.
 #[derive(Debug, Default)]
@@ -66,47 +67,8 @@ impl Site {
         }
     }
 
-    /// Openings of a run's findings at or above warning, for the step axis.
-    pub fn onsets(&self, run: &RunId) -> Result<Vec<Onset>, Error> {
-        let findings = self.store.findings(Some(run))?;
-        let onset =
-            |finding: &Finding| Onset { step: finding.step.0, label: finding.detector.replace('_', " ") };
-        Ok(findings.iter().filter(|finding| finding.severity >= Severity::Warning).map(onset).collect())
-    }
-
-    /// Series as columns of the newest attempt that has each step, with the meaning that the newest
-    /// reading gives them; by role and layer.
+    /// Series as columns, with the meaning that the newest reading gives them.
     pub fn columns(&self, run: &RunId, series: Vec<Series>) -> Result<Vec<Column>, Error> {
-        let latest = self.latest(run)?;
-        let meaning = |name: &str| latest.as_ref().and_then(|r| r.tensor(name)).map(|t| t.facts.meaning);
-        let mut columns: Vec<(Option<Meaning>, Column)> = series
-            .into_iter()
-            .map(|series| {
-                let meaning = if let Subject::Tensor(name) = &series.subject { meaning(name) } else { None };
-                (meaning, column(series, meaning))
-            })
-            .collect();
-        columns.sort_by(|(_, a), (_, b)| {
-            (a.role.is_none(), a.role, a.layer, &a.name).cmp(&(b.role.is_none(), b.role, b.layer, &b.name))
-        });
-        Ok(columns.into_iter().map(|(_, column)| column).collect())
+        Ok(gather::columns(series, self.latest(run)?.as_deref()))
     }
-}
-
-fn column(series: Series, meaning: Option<Meaning>) -> Column {
-    // Points come by attempt and step: a later attempt's value of a step replaces the earlier one's.
-    let mut points: Vec<(u64, f64)> = Vec::with_capacity(series.points.len());
-    for (key, _, value) in &series.points {
-        points.push((key.step.0, *value));
-    }
-    points.reverse();
-    points.sort_by_key(|point| point.0);
-    points.dedup_by_key(|point| point.0);
-    let (name, layer) = match &series.subject {
-        Subject::Tensor(name) => (name.to_string(), meaning.and_then(|meaning| meaning.layer)),
-        Subject::Head { layer, head } => (format!("layer {layer} head {head}"), Some(*layer)),
-        Subject::Layer(layer) => (format!("layer {layer}"), Some(*layer)),
-        Subject::Model => ("model".to_owned(), None),
-    };
-    Column { name, layer, role: meaning.map(|meaning| meaning.role), points }
 }

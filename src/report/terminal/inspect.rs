@@ -44,7 +44,8 @@ fn header(out: &mut String, reading: &Reading, terminal: &Terminal) {
     out.push('\n');
 }
 
-fn table(columns: &[(&str, CellAlignment)]) -> Table {
+/// An empty table without lines.
+pub(super) fn table(columns: &[(&str, CellAlignment)]) -> Table {
     let mut table = Table::new();
     table.load_style(presets::NOTHING);
     table.set_header(columns.iter().map(|(name, alignment)| Cell::new(name).set_alignment(*alignment)));

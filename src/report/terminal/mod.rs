@@ -3,7 +3,9 @@
 mod findings;
 mod inspect;
 mod paint;
+mod top;
 
 pub use findings::{finding_line, finding_line_in, findings_jsonl, findings_text};
 pub use inspect::inspect_text;
 pub use paint::Terminal;
+pub use top::top_text;

@@ -9,9 +9,10 @@ use serde_json::{Value, json};
 
 use super::asked::{Answered, Asked, FORMAT, LIMIT, OFFSET, OPEN, RUN, Refusal, SEVERITY, work};
 use super::{Answer, Route};
-use crate::report::figures::run::{Column, Trail, evidence};
+use crate::report::figures::run::evidence;
+use crate::report::gather;
 use crate::report::{finding_json, findings_jsonl, findings_text};
-use crate::terms::{Finding, FindingId, RunId, Severity, Subject};
+use crate::terms::{FindingId, RunId, Severity};
 use crate::web::app::Site;
 
 /// Findings.
@@ -65,45 +66,18 @@ async fn findings(State(site): State<Site>, Query(asked): Query<Asked>) -> Answe
     .await
 }
 
-/// Pieces of evidence that are plotted: the strongest come first.
-const TRAILS_MAX: usize = 4;
-
 async fn finding(State(site): State<Site>, Path((run, id)): Path<(String, String)>) -> Answered<Json<Value>> {
     work(site, move |site| {
         let run = RunId::new(run);
         let missing = || Refusal::missing(format!("run {run} has no finding {id}"));
         let finding = site.store.finding(&run, &FindingId(id.clone()))?.ok_or_else(missing)?;
-        let figure = evidence(&finding, &trails(site, &finding)?);
+        let figure = evidence(
+            &finding,
+            &gather::trails(&site.store, &site.catalog, &finding, site.latest(&run)?.as_deref())?,
+        );
         Ok(Json(json!({ "finding": finding_json(&finding), "figures": [figure] })))
     })
     .await
-}
-
-/// Series of the finding's evidence and of its siblings.
-fn trails(site: &Site, finding: &Finding) -> Answered<Vec<Trail>> {
-    let mut trails: Vec<Trail> = Vec::new();
-    for piece in &finding.evidence {
-        if trails.len() >= TRAILS_MAX || site.catalog.get(&piece.metric).is_none() {
-            continue;
-        }
-        let alike =
-            |subject: &Subject| std::mem::discriminant(subject) == std::mem::discriminant(&piece.subject);
-        let series = site.store.series(&finding.run, &piece.metric, &alike)?;
-        let name = crate::report::subject_words(&piece.subject);
-        let columns = site.columns(&finding.run, series)?;
-        let (mut own, others): (Vec<Column>, Vec<Column>) =
-            columns.into_iter().partition(|column| column.name == name);
-        let Some(subject) = own.pop() else { continue };
-        let siblings = others.into_iter().filter(|column| column.role == subject.role).collect();
-        trails.push(Trail {
-            metric: piece.metric.clone(),
-            subject,
-            siblings,
-            expected: piece.expected.clone(),
-            value: piece.value,
-        });
-    }
-    Ok(trails)
 }
 
 async fn last_good(State(site): State<Site>, Query(asked): Query<Asked>) -> Answered<String> {

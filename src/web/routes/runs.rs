@@ -11,6 +11,7 @@ use super::asked::{Answered, Asked, COMPARE, LIMIT, METRIC, OFFSET, ROLE, Refusa
 use super::{Answer, Route, fleet};
 use crate::report::figures::Figure;
 use crate::report::figures::run::{self as figures, Compare};
+use crate::report::gather;
 use crate::terms::{Finding, ReadingKey, RunId, Severity, Subject, SubjectKind};
 use crate::web::app::Site;
 
@@ -115,9 +116,6 @@ fn worst(findings: &[Finding], key: &ReadingKey) -> Option<Severity> {
     findings.iter().filter(open).map(|f| f.severity).max()
 }
 
-/// Checkpoints whose sketches are compared for the trajectory: each costs reading all its sketches.
-const TRAJECTORY_MAX: usize = 48;
-
 async fn figure(
     State(site): State<Site>,
     Path((run, id)): Path<(String, String)>,
@@ -129,21 +127,16 @@ async fn figure(
             return Err(Refusal::no_run(&run));
         }
         let metric = asked.metric.as_deref().unwrap_or("rms");
+        let found = site.store.findings(Some(&run))?;
         let figure = match id.as_str() {
-            "trainer" => {
-                let facts = site.store.checkpoint_facts(&run)?;
-                let mut log = Vec::new();
-                facts.into_iter().for_each(|(_, _, tail)| log.extend(tail));
-                log.sort_by_key(|point| point.step);
-                figures::trainer(&log, &site.onsets(&run)?)
-            }
+            "trainer" => figures::trainer(&gather::log(&site.store, &run)?, &gather::onsets(&found)),
             "heat" => {
                 let compare =
                     if asked.compare.as_deref() == Some("all") { Compare::All } else { Compare::Own };
                 figures::heat(metric, &columns(site, &run, metric, &asked)?, compare)
             }
-            "bands" => figures::bands(metric, &columns(site, &run, metric, &asked)?, &site.onsets(&run)?),
-            "trajectory" => figures::trajectory(&sketches(site, &run)),
+            "bands" => figures::bands(metric, &columns(site, &run, metric, &asked)?, &gather::onsets(&found)),
+            "trajectory" => figures::trajectory(&gather::sketches(&site.store, &run)),
             other => return Err(Refusal::missing(format!("no picture of a run is called {other}"))),
         };
         Ok(Json(figure))
@@ -177,33 +170,4 @@ pub fn columns(site: &Site, run: &RunId, metric: &str, asked: &Asked) -> Answere
     let columns = site.columns(run, site.store.series(run, metric, &wanted)?)?;
     let role = asked.choice()?.role;
     Ok(columns.into_iter().filter(|column| role.is_none() || column.role == role).collect())
-}
-
-/// Sketches of the whole model at evenly thinned checkpoints, of the tensors that all of them have.
-fn sketches(site: &Site, run: &RunId) -> Vec<(u64, Vec<f32>)> {
-    let keys = site.store.keys(run);
-    let stride = keys.len().div_ceil(TRAJECTORY_MAX).max(1);
-    let thinned: Vec<&ReadingKey> = keys.iter().rev().step_by(stride).collect();
-    let memory = site.store.memory();
-    let found: Vec<_> =
-        thinned.into_iter().rev().filter_map(|key| Some((key.step.0, memory.sketches(key)?))).collect();
-    let Some((_, newest)) = found.last().cloned() else { return Vec::new() };
-    let shared: Vec<_> = newest
-        .iter()
-        .filter(|(name, sketch)| {
-            let alike = |other: &crate::terms::Sketch| {
-                other.version == sketch.version && other.values.len() == sketch.values.len()
-            };
-            found.iter().all(|(_, sketches)| sketches.get(*name).is_some_and(alike))
-        })
-        .map(|(name, _)| name.clone())
-        .collect();
-    let flat = |sketches: &crate::terms::Sketches| {
-        shared
-            .iter()
-            .filter_map(|name| sketches.get(name))
-            .flat_map(|sketch| sketch.values.iter().copied())
-            .collect()
-    };
-    found.iter().map(|(step, sketches)| (*step, flat(sketches))).collect()
 }

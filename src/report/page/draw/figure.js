@@ -135,7 +135,9 @@ function drawPictures(card, picture, figure, options) {
   card.drawn = width;
   const layout = layoutOf(figure, width), gap = 14;
   const rows = figure.panels.length > 1 && layout.across < (LAYOUTS[figure.id]?.across || layout.across) ? Math.ceil(figure.panels.length / layout.across) : layout.rows;
-  picture.style.minHeight = `${rows * layout.height + (rows - 1) * gap}px`;
+  const never = figure.absent && figure.basis === "stored";
+  card.classList.toggle("never", Boolean(never));
+  picture.style.minHeight = never ? "" : `${rows * layout.height + (rows - 1) * gap}px`;
   if (figure.absent) { picture.replaceChildren(el("p", { class: "absent" }, figure.absent)); return; }
   const colours = palette(), across = figure.panels.length === 1 ? 1 : layout.across;
   const cell = Math.floor((width - (across - 1) * gap) / across);

@@ -143,7 +143,7 @@ function drawShares(mark, root, width, height, colours) {
     root.append(
       svg("rect", { x, y: y - 8, width: 9, height: 9, rx: 2, fill: toneColour(mark.tones[i], colours) }),
       svg("text", { x: x + 16, y, fill: colours.ink, "font-size": 12 }, label),
-      svg("text", { x: width - 8, y, fill: colours.soft, "text-anchor": "end", "font-size": 12 }, `${(100 * share).toFixed(1)} %`),
+      svg("text", { x: Math.min(width - 8, x + 240), y, fill: colours.soft, "text-anchor": "end", "font-size": 12 }, `${(100 * share).toFixed(1)} %`),
     );
   });
   root.plot = { left: 0, right: width, top: 0, bottom: height, found };

@@ -38,22 +38,32 @@ async function checkpointView({ run, step, parameters }) {
     const card = figureCard(figure, { controls: index === 0 ? controlsOf(figure, side) : null, link: address() + (address().includes("?") ? "&" : "?") + `figure=${figure.id}` });
     if (index === 1) card.id += "-b";
     side.cards.set(figure.id, card);
+    card.plain = figure;
     if (figure.id === "S9") attachZoom(card, (rows, columns) => one(side.entry(), "S9", { rows, columns, layer: undefined }));
     return card;
   };
   figures.forEach((figure, i) => {
-    const wide = ["S1", "S9", "S13", "S14", "S11"].includes(figure.id);
+    const wide = ["S9", "S13", "S14", "S11"].includes(figure.id);
     const a = build(figure, sides[0], 0);
     if (second) grid.append(el("div", { class: "pair" }, a, build(second[i], sides[1], 1)));
     else { if (wide) a.classList.add("full"); grid.append(a); }
   });
 
+  // Two checkpoints are drawn on the same scales, so that what looks larger is larger.
+  const put = (side, figure) => {
+    const card = side.cards.get(figure.id), twin = sides.find((s) => s !== side)?.cards.get(figure.id);
+    card.plain = figure;
+    if (!twin || figure.absent || twin.figure.absent) { card.draw(figure); return; }
+    const [a, b] = sameScales(figure, twin.plain || twin.figure);
+    card.draw(a);
+    twin.draw(b);
+  };
   const draw = (side, list) => list.forEach((figure) => {
     const card = side.cards.get(figure.id);
     // What only the weights can draw stays until it is drawn anew, paler.
     if (figure.absent && figure.basis === "weights" && !card.figure.absent) { card.classList.add("stale"); return; }
     card.classList.remove("stale");
-    card.draw(figure);
+    put(side, figure);
   });
   const FROM_WEIGHTS = ["S3", "S4", "S5", "S6", "S7", "S8", "S9", "S10", "S12", "S13", "S14"];
   const sharpen = latestOnly(async () => {
@@ -64,7 +74,7 @@ async function checkpointView({ run, step, parameters }) {
         const card = side.cards.get(id);
         if (card.figure.absent && card.figure.basis !== "weights") continue;
         const figure = await one(entry, id);
-        if (side.entry() === entry) { card.classList.remove("stale"); card.draw(figure); }
+        if (side.entry() === entry) { card.classList.remove("stale"); put(side, figure); }
       }
     }
   });
@@ -100,6 +110,31 @@ async function checkpointView({ run, step, parameters }) {
       slider, sliderB, questions, el("h2", { class: "hidden" }, "Pictures"), el("div", { class: "block" }, grid),
     ],
   };
+}
+
+// Copies of two figures whose panels run over the same values.
+function sameScales(a, b) {
+  const own = (f) => ({ ...f, panels: f.panels.map((p) => ({ ...p, x: { ...p.x }, y: { ...p.y }, marks: p.marks.map((m) => (m.kind === "heat" ? { ...m } : m)) })) });
+  const [one, two] = [own(a), own(b)];
+  one.panels.forEach((p, i) => {
+    const q = two.panels[i];
+    if (!q || p.marks.some((m) => ["shares", "tree"].includes(m.kind))) return;
+    p.marks.forEach((m, j) => {
+      const n = q.marks[j];
+      if (m.kind !== "heat" || n?.kind !== "heat") return;
+      m.low = n.low = Math.min(m.low, n.low);
+      m.high = n.high = Math.max(m.high, n.high);
+    });
+    if (p.marks.some((m) => m.kind === "heat")) return;
+    for (const side of ["x", "y"]) {
+      const log = p[side].scale.kind === "log";
+      const values = [...extents(p, side), ...extents(q, side)].filter((v) => isNumber(v) && (!log || v > 0));
+      if (!values.length) continue;
+      const low = values.reduce((x, y) => Math.min(x, y)), high = values.reduce((x, y) => Math.max(x, y)), by = side === "y" && !log ? (high - low) * 0.04 : 0;
+      for (const axis of [p[side], q[side]]) { axis.low ??= low === 0 ? 0 : low - by; axis.high ??= high + by; }
+    }
+  });
+  return [one, two];
 }
 
 // An answer in words, whatever else it holds.

@@ -23,6 +23,7 @@ const SPARK = { width: 220, height: 40 };
 function spark(points, label) {
   const { width, height } = SPARK, colours = palette();
   const root = svg("svg", { viewBox: `0 0 ${width} ${height}`, height, role: "img", "aria-label": label, preserveAspectRatio: "none" });
+  points = [...points].sort((a, b) => a[0] - b[0]);
   const known = points.filter(([, v]) => isNumber(v));
   if (known.length < 2) return root;
   const xs = known.map(([x]) => x), ys = known.map(([, y]) => y);

@@ -20,7 +20,7 @@ async function runView({ run, parameters }) {
   const [info, checkpoints, findings] = await Promise.all([api(ofRun(run)), allCheckpoints(run), api("/findings", { run, limit: 200 })]);
   const names = info.metrics.map((m) => m.name);
   let metric = names.includes(parameters.metric) ? parameters.metric : FIRST_METRICS.find((m) => names.includes(m)) || names[0];
-  let role = parameters.role || "";
+  let role = parameters.role || "", compare = parameters.compare || "own";
   const status = info.status;
   if (!checkpoints.length) {
     const why = status?.pending?.[0];
@@ -35,7 +35,7 @@ async function runView({ run, parameters }) {
     const head = /^layer (\d+) head \d+$/.exec(name);
     location.hash = info.tensors.some((t) => t.name === name) ? to.tensor(run, step, name) : head ? to.heads(run, step, { layer: head[1] }) : to.step(run, step);
   };
-  const ask = (id) => api(ofRun(run, `/figures/${id}`), { metric, role: role || undefined });
+  const ask = (id) => api(ofRun(run, `/figures/${id}`), { metric, role: role || undefined, compare });
   const [trainer, heat, bands, trajectory] = await Promise.all([ask("trainer"), metric ? ask("heat") : null, metric ? ask("bands") : null, ask("trajectory")]);
   const cards = {
     trainer: figureCard(trainer, { level: 2 }),
@@ -46,7 +46,7 @@ async function runView({ run, parameters }) {
   const help = el("p", { class: "lead" });
   const explain = () => { help.textContent = info.metrics.find((m) => m.name === metric)?.help || ""; };
   const changed = latestOnly(async () => {
-    note(to.run(run, { metric, role }));
+    note(to.run(run, { metric, role, compare: compare === "own" ? undefined : compare }));
     explain();
     const [h, b] = await Promise.all([ask("heat"), ask("bands")]);
     cards.heat.draw(h);
@@ -59,7 +59,8 @@ async function runView({ run, parameters }) {
   showFindings(findings.items);
   const picker = metric ? el("div", { class: "head block" }, el("div", null, el("h2", null, "Any metric over the run"), help),
     el("div", { class: "controls" }, metricSelect(info.metrics, metric, (v) => { metric = v; changed(); }),
-      choose("role", [{ value: "", label: "all roles" }, ...roles.map((r) => ({ value: r, label: words(r) }))], role, (v) => { role = v; changed(); }))) : null;
+      choose("role", [{ value: "", label: "all roles" }, ...roles.map((r) => ({ value: r, label: words(r) }))], role, (v) => { role = v; changed(); }),
+      choose("colours", [{ value: "own", label: "against its own median" }, { value: "all", label: "values of all rows" }], compare, (v) => { compare = v; changed(); }))) : null;
   const refresh = async () => {
     const [points, found, log] = await Promise.all([allCheckpoints(run), api("/findings", { run, limit: 200 }), ask("trainer")]);
     line.replaceChildren(timeline(run, points));
@@ -68,16 +69,15 @@ async function runView({ run, parameters }) {
     if (metric) { cards.heat.draw(await ask("heat")); cards.bands.draw(await ask("bands")); }
     cards.trajectory.draw(await ask("trajectory"));
   };
-  const last = newest;
   return {
     title: run, crumbs: [[run, to.run(run)]], run, refresh,
     nodes: [
       el("div", { class: "head" },
         el("div", null, el("h1", null, run), el("p", { class: "lead" }, [info.family, status?.directory].filter(Boolean).join(" · "))),
-        el("div", { class: "controls" }, el("a", { class: "small", href: to.step(run, last.step) }, "Look at the weights"), el("a", { class: "small", href: to.heads(run, last.step) }, "Heads"), el("a", { class: "small", href: to.overlay({ runs: run.replaceAll(",", "%2C"), metric }) }, "Compare"))),
+        el("div", { class: "controls" }, el("a", { class: "small", href: to.step(run, newest.step) }, "Look at the weights"), el("a", { class: "small", href: to.heads(run, newest.step) }, "Heads"), el("a", { class: "small", href: to.overlay({ runs: run.replaceAll(",", "%2C"), metric }) }, "Compare"))),
       el("div", { class: "card" }, el("div", { class: "stats" },
-        stat("newest step", grouped(last.step)), stat("checkpoints", grouped(checkpoints.length)),
-        stat("loss", short(last.loss)), stat("parameters", bigCount(status?.elements)), stat("layers", info.layers || "–"),
+        stat("newest step", grouped(newest.step)), stat("checkpoints", grouped(checkpoints.length)),
+        stat("loss", short(newest.loss)), stat("parameters", bigCount(status?.elements)), stat("layers", info.layers || "–"),
         stat("last good", status?.last_good ? `step ${status.last_good.step}` : "–", status?.last_good?.path), stat("findings", findings.total))),
       el("section", { class: "card block" }, el("h2", null, "Checkpoints"), line),
       el("section", { class: "block" }, el("h2", null, "Findings"), list),

@@ -1,0 +1,118 @@
+//! What pictures over a run are made from, looked up in the store.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::figures::run::{Column, Onset, Trail};
+use super::history::subject_words;
+use crate::store::{Error, Series, Store};
+use crate::terms::{
+    Catalog, Finding, LogPoint, Meaning, Reading, ReadingKey, RunId, Severity, Sketch, Sketches, Subject,
+};
+
+/// Series as columns, with the meaning that `latest` gives them, by role and layer. Where several attempts
+/// have a step, the newest one's value counts.
+pub fn columns(series: Vec<Series>, latest: Option<&Reading>) -> Vec<Column> {
+    let meanings: BTreeMap<&str, Meaning> =
+        latest.iter().flat_map(|r| &r.tensors).map(|t| (&*t.facts.name, t.facts.meaning)).collect();
+    let mut columns: Vec<Column> = series
+        .into_iter()
+        .map(|series| {
+            let meaning =
+                if let Subject::Tensor(name) = &series.subject { meanings.get(&**name) } else { None };
+            column(&series, meaning)
+        })
+        .collect();
+    columns.sort_by(|a, b| {
+        let order = |column: &Column| (column.role.is_none(), column.role, column.layer);
+        order(a).cmp(&order(b)).then_with(|| a.name.cmp(&b.name))
+    });
+    columns
+}
+
+fn column(series: &Series, meaning: Option<&Meaning>) -> Column {
+    // Points come by attempt and step; of equal steps the last attempt's must come first to be kept.
+    let mut points: Vec<(u64, f64)> =
+        series.points.iter().rev().map(|(key, _, value)| (key.step.0, *value)).collect();
+    points.sort_by_key(|point| point.0);
+    points.dedup_by_key(|point| point.0);
+    let layer = match &series.subject {
+        Subject::Tensor(_) => meaning.and_then(|meaning| meaning.layer),
+        Subject::Head { layer, .. } | Subject::Layer(layer) => Some(*layer),
+        Subject::Model => None,
+    };
+    Column { name: subject_words(&series.subject), layer, role: meaning.map(|meaning| meaning.role), points }
+}
+
+/// Openings of findings at or above warning, for the step axis.
+pub fn onsets(findings: &[Finding]) -> Vec<Onset> {
+    let grave = findings.iter().filter(|finding| finding.severity >= Severity::Warning);
+    grave.map(|f| Onset { step: f.step.0, label: f.detector.replace('_', " ") }).collect()
+}
+
+/// The trainer's log of the whole run, by step.
+pub fn log(store: &Store, run: &RunId) -> Result<Vec<LogPoint>, Error> {
+    let mut log: Vec<LogPoint> = Vec::new();
+    store.checkpoint_facts(run)?.into_iter().for_each(|(_, _, tail)| log.extend(tail));
+    log.sort_by_key(|point| point.step);
+    log.dedup_by_key(|point| point.step);
+    Ok(log)
+}
+
+/// Checkpoints whose sketches are compared for a trajectory: each costs reading all its sketches.
+const TRAJECTORY_MAX: usize = 48;
+
+/// (step, sketch of the whole model) at evenly thinned checkpoints, of the tensors that all of them have.
+pub fn sketches(store: &Store, run: &RunId) -> Vec<(u64, Vec<f32>)> {
+    let keys = store.keys(run);
+    let stride = keys.len().div_ceil(TRAJECTORY_MAX).max(1);
+    let thinned: Vec<&ReadingKey> = keys.iter().rev().step_by(stride).collect();
+    let memory = store.memory();
+    let found: Vec<(u64, Arc<Sketches>)> =
+        thinned.into_iter().rev().filter_map(|key| Some((key.step.0, memory.sketches(key)?))).collect();
+    let Some((_, newest)) = found.last() else { return Vec::new() };
+    let in_all = |name: &Arc<str>, sketch: &Sketch| {
+        let alike =
+            |other: &Sketch| other.version == sketch.version && other.values.len() == sketch.values.len();
+        found.iter().all(|(_, sketches)| sketches.get(name).is_some_and(alike))
+    };
+    let shared: Vec<Arc<str>> =
+        newest.iter().filter(|(name, sketch)| in_all(name, sketch)).map(|(name, _)| name.clone()).collect();
+    let flat = |sketches: &Sketches| {
+        shared.iter().filter_map(|name| sketches.get(name)).flat_map(|s| s.values.iter().copied()).collect()
+    };
+    found.iter().map(|(step, sketches)| (*step, flat(sketches))).collect()
+}
+
+/// Pieces of evidence that are plotted: the strongest come first.
+const TRAILS_MAX: usize = 4;
+
+/// Series of a finding's evidence and of its siblings.
+pub fn trails(
+    store: &Store,
+    catalog: &Catalog,
+    finding: &Finding,
+    latest: Option<&Reading>,
+) -> Result<Vec<Trail>, Error> {
+    let mut trails: Vec<Trail> = Vec::new();
+    for piece in finding.evidence.iter().filter(|piece| catalog.get(&piece.metric).is_some()) {
+        if trails.len() >= TRAILS_MAX {
+            break;
+        }
+        let alike =
+            |subject: &Subject| std::mem::discriminant(subject) == std::mem::discriminant(&piece.subject);
+        let columns = columns(store.series(&finding.run, &piece.metric, &alike)?, latest);
+        let name = subject_words(&piece.subject);
+        let (mut own, others): (Vec<Column>, Vec<Column>) = columns.into_iter().partition(|c| c.name == name);
+        let Some(subject) = own.pop() else { continue };
+        let siblings = others.into_iter().filter(|column| column.role == subject.role).collect();
+        trails.push(Trail {
+            metric: piece.metric.clone(),
+            subject,
+            siblings,
+            expected: piece.expected.clone(),
+            value: piece.value,
+        });
+    }
+    Ok(trails)
+}
