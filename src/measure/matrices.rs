@@ -6,6 +6,7 @@
 //! metrics. A new family is one file, one line in [`PLANNERS`] and its entries in the room's list.
 
 mod budget;
+pub(super) mod embeddings;
 pub(super) mod heads;
 mod heads_defs;
 mod panel;
@@ -26,7 +27,7 @@ use crate::terms::{BlockSource, ModelMap, Tier};
 
 /// What each family has to do for a checkpoint.
 const PLANNERS: &[for<'a> fn(&'a Context<'a>) -> Vec<Task<'a>>] =
-    &[spectrum::tasks, heads::tasks, positions::tasks];
+    &[spectrum::tasks, heads::tasks, positions::tasks, embeddings::tasks];
 
 /// Adds the metrics of tiers 2 and 3, up to `plan.tier`, to what tier 1 has found.
 ///

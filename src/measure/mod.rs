@@ -64,6 +64,7 @@ const FAMILIES: &[&[MetricDef]] = &[
     matrices::spectrum::DEFS,
     matrices::heads::DEFS,
     matrices::positions::DEFS,
+    matrices::embeddings::DEFS,
 ];
 
 /// Every metric, in the order in which they are shown.

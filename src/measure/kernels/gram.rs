@@ -7,6 +7,8 @@
 use faer::linalg::matmul::triangular::{BlockStructure, matmul};
 use faer::{Accum, Mat, MatRef, Par};
 
+use super::eigen::top_eigenvalue;
+
 /// Adds `panel` `panel`ᵀ to the lower triangle of `gram`.
 ///
 /// `panel` is k × any, `gram` is k × k. Error: about 1e-16 × k relative to the largest eigenvalue.
@@ -79,6 +81,23 @@ pub fn standardize(gram: &mut Mat<f64>, sums: &[f64], rows: f64) -> bool {
         }
     }
     true
+}
+
+/// Steps of a Lanczos iteration after which the estimate is taken as it is.
+pub const TOP_STEPS_MAX: usize = 200;
+
+/// Largest eigenvalue of the symmetric positive semidefinite matrix whose lower triangle is given, to a
+/// relative error of about 1e-8; none where it is zero.
+pub fn largest_eigenvalue(mut matrix: Mat<f64>) -> Option<f64> {
+    /// Relative movement below which the estimate stands still.
+    const TOLERANCE: f64 = 1e-9;
+    symmetrize(&mut matrix);
+    top_eigenvalue(matrix.nrows(), TOLERANCE, TOP_STEPS_MAX, |x, y| {
+        for (column, weight) in x.iter().enumerate() {
+            y.iter_mut().zip(matrix.col_as_slice(column)).for_each(|(y, g)| *y += weight * g);
+        }
+        Some(())
+    })
 }
 
 #[cfg(test)]

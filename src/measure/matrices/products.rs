@@ -18,6 +18,8 @@ pub(super) struct Products {
     /// The same of the matrix with its columns standardised, where it was asked for; constant columns
     /// are zero in it.
     pub(super) standardized: Option<Mat<f64>>,
+    /// Sums of the columns, where columns are the short side.
+    pub(super) column_sums: Option<Vec<f64>>,
 }
 
 /// Reads the matrix once (a second time only where a column's mean drowns its spread).
@@ -60,13 +62,13 @@ fn over_rows(
         Ok(())
     })?;
     if !standardized || !gram::trace(&sum).is_finite() {
-        return Ok(Products { gram: sum, standardized: None });
+        return Ok(Products { gram: sum, standardized: None, column_sums: None });
     }
     let mut correlation = sum.clone();
     if !gram::standardize(&mut correlation, &column_sums, matrix.rows as f64) {
         correlation = standardized_by_columns(matrix, scratch, par)?;
     }
-    Ok(Products { gram: sum, standardized: Some(correlation) })
+    Ok(Products { gram: sum, standardized: Some(correlation), column_sums: Some(column_sums) })
 }
 
 /// Rows are the short side: panels hold whole columns, so each is standardised where it stands.
@@ -87,7 +89,7 @@ fn over_columns(
         }
         Ok(())
     })?;
-    Ok(Products { gram: sum, standardized: second })
+    Ok(Products { gram: sum, standardized: second, column_sums: None })
 }
 
 /// The Gram of the columns, standardised one by one before anything is multiplied: slow and exact.

@@ -5,9 +5,10 @@
 //! those below about 1e-7 of the largest are lost. Where that could move a metric by more than a tenth of
 //! its bound, singular values are had again from a QR decomposition.
 
-use faer::{Mat, Par};
+use faer::Par;
 
 use super::budget;
+use super::embeddings;
 use super::panel::{Halt, Matrix, Scratch};
 use super::products::{self, Products};
 use super::tasks::{Context, Task, no_matrix};
@@ -15,7 +16,7 @@ use crate::measure::kernels::marchenko_pastur::{MarchenkoPastur, fit_bulk};
 use crate::measure::kernels::null::SpectrumNull;
 use crate::measure::kernels::{eigen, gram, spectrum as shape};
 use crate::measure::sheet::Sheet;
-use crate::terms::{MetricName, Reason, TensorReading, Tier};
+use crate::terms::{MetricName, Reason, Role, TensorReading, Tier};
 
 pub(in crate::measure) use super::spectrum_defs::DEFS;
 
@@ -26,6 +27,8 @@ enum Depth {
     Top,
     /// All singular values and the principal components.
     Full,
+    /// The same of a token table, and its spread.
+    FullOfTable,
 }
 
 /// Short side up to which the top of the spectrum comes from the Gram matrix; beyond, reading the tensor
@@ -35,11 +38,9 @@ const GRAM_SIDE_MAX: usize = 1536;
 /// Short side up to which full spectra are had: its Gram matrix takes 512 MB, and a minute of two cores.
 const FULL_SIDE_MAX: u64 = 8192;
 
-/// Relative movement below which the largest eigenvalue stands still; its own error is of that order.
-const TOP_TOLERANCE: f64 = 1e-8;
-
-/// Steps of a Lanczos iteration after which the estimate is taken as it is.
-const TOP_STEPS_MAX: usize = 200;
+/// Relative movement below which the largest eigenvalue stands still, where each step costs a pass over
+/// the tensor.
+const TOP_TOLERANCE: f64 = 1e-7;
 
 /// One task a matrix; tier 3 for those whose turn it is.
 pub(super) fn tasks<'a>(context: &'a Context<'a>) -> Vec<Task<'a>> {
@@ -60,13 +61,14 @@ pub(super) fn tasks<'a>(context: &'a Context<'a>) -> Vec<Task<'a>> {
         .collect();
     let turns = budget::turns(&costs, context.plan.spectra_budget, context.plan.round);
     let mut tasks = Vec::new();
-    for (((index, _, reading), cost), turn) in readable.into_iter().zip(costs).zip(turns) {
+    for (((index, meaning, reading), cost), turn) in readable.into_iter().zip(costs).zip(turns) {
+        let is_table = deep && matches!(meaning.role, Role::TokenEmbedding | Role::LmHead);
         let Some(mut matrix) = Matrix::of(context.source, index) else {
-            tasks.push(Task::lacking(index, lack_wanted(deep), Reason::NotMatrix));
+            tasks.push(Task::lacking(index, lack_wanted(deep, is_table), Reason::NotMatrix));
             continue;
         };
         if let Some(reason) = no_matrix(reading) {
-            tasks.push(Task::lacking(index, lack_wanted(deep), reason));
+            tasks.push(Task::lacking(index, lack_wanted(deep, is_table), reason));
             continue;
         }
         matrix.scale = scale_of(reading);
@@ -76,11 +78,18 @@ pub(super) fn tasks<'a>(context: &'a Context<'a>) -> Vec<Task<'a>> {
             (true, false, _) => Some(Reason::OverBudget),
             _ => None,
         };
-        let depth = if deep && lacking.is_none() { Depth::Full } else { Depth::Top };
-        let cost = if depth == Depth::Full { cost } else { 0.5 * cost };
-        tasks.push(Task::of_tensor(index, cost, lack_wanted(deep), move |scratch, par, sheet| {
+        let depth = match (deep && lacking.is_none(), is_table) {
+            (true, true) => Depth::FullOfTable,
+            (true, false) => Depth::Full,
+            (false, _) => Depth::Top,
+        };
+        let cost = if depth == Depth::Top { 0.5 * cost } else { cost };
+        tasks.push(Task::of_tensor(index, cost, lack_wanted(deep, is_table), move |scratch, par, sheet| {
             if let Some(reason) = &lacking {
                 full_only().for_each(|name| sheet.lack(name, reason.clone()));
+                if is_table {
+                    embeddings::lack_spread(reason, sheet);
+                }
             }
             measure(&matrix, depth, scratch, par, sheet)
         }));
@@ -105,8 +114,17 @@ fn full_only() -> impl Iterator<Item = MetricName> {
     DEFS.iter().filter(|def| def.tier == Tier::Three).map(|def| def.name)
 }
 
-fn lack_wanted(deep: bool) -> fn(&Reason, &mut Sheet) {
-    if deep { lack } else { lack_top }
+fn lack_wanted(deep: bool, is_table: bool) -> fn(&Reason, &mut Sheet) {
+    match (deep, is_table) {
+        (true, true) => lack_table,
+        (true, false) => lack,
+        (false, _) => lack_top,
+    }
+}
+
+fn lack_table(reason: &Reason, sheet: &mut Sheet) {
+    lack(reason, sheet);
+    embeddings::lack_spread(reason, sheet);
 }
 
 fn lack_top(reason: &Reason, sheet: &mut Sheet) {
@@ -134,22 +152,35 @@ fn measure(
         Depth::Top => {
             let Products { gram, .. } = products::products(matrix, false, scratch, par)?;
             let (trace, square) = (gram::trace(&gram), gram::squared_norm(&gram));
-            let largest = top_of(gram).ok_or(Reason::Overflow)?;
+            let largest = gram::largest_eigenvalue(gram).ok_or(Reason::Overflow)?;
             put_top(matrix, trace, largest, sheet);
             put_participation(matrix, trace, square, sheet);
             Ok(())
         }
-        Depth::Full => full(matrix, scratch, par, sheet),
+        Depth::Full => full(matrix, false, scratch, par, sheet),
+        Depth::FullOfTable => full(matrix, true, scratch, par, sheet),
     }
 }
 
-fn full(matrix: &Matrix<'_>, scratch: &mut Scratch, par: Par, sheet: &mut Sheet) -> Result<(), Halt> {
-    let Products { gram, standardized } = products::products(matrix, true, scratch, par)?;
+fn full(
+    matrix: &Matrix<'_>,
+    is_table: bool,
+    scratch: &mut Scratch,
+    par: Par,
+    sheet: &mut Sheet,
+) -> Result<(), Halt> {
+    let Products { gram, standardized, column_sums } = products::products(matrix, true, scratch, par)?;
     let unsolved = Reason::NotApplicable("the eigenvalues did not converge");
     let square = gram::squared_norm(&gram);
     let trace = gram::trace(&gram);
     let mut eigenvalues = eigen::eigenvalues(&gram, par).ok_or(unsolved.clone())?;
-    drop(gram);
+    match (is_table, column_sums) {
+        (true, Some(sums)) => embeddings::put_spread(gram, &sums, matrix.rows as f64, sheet),
+        (true, None) => {
+            embeddings::lack_spread(&Reason::NotApplicable("fewer tokens than dimensions"), sheet)
+        }
+        (false, _) => drop(gram),
+    }
     if products::is_small(matrix) || is_lossy(&eigenvalues, matrix.long() as u64) {
         let singular = products::exact_singular_values(matrix, scratch, par)?;
         eigenvalues = singular.iter().map(|s| s * s).collect();
@@ -193,22 +224,11 @@ fn is_lossy(eigenvalues: &[f64], long_side: u64) -> bool {
     entropy_error > ENTROPY_ERROR_MAX || error > CUT_ERROR_MAX * cut
 }
 
-/// Largest eigenvalue of a Gram matrix.
-fn top_of(mut matrix: Mat<f64>) -> Option<f64> {
-    gram::symmetrize(&mut matrix);
-    eigen::top_eigenvalue(matrix.nrows(), TOP_TOLERANCE, TOP_STEPS_MAX, |x, y| {
-        for (&weight, column) in x.iter().zip(matrix.col_iter()) {
-            y.iter_mut().zip(column.iter()).for_each(|(y, g)| *y += weight * g);
-        }
-        Some(())
-    })
-}
-
 /// Norms of a matrix that is read once for each step of the iteration.
 fn top_by_passes(matrix: &Matrix<'_>, scratch: &mut Scratch, sheet: &mut Sheet) -> Result<(), Halt> {
     let mut trace = 0.0;
     let mut failed = None;
-    let top = eigen::top_eigenvalue(matrix.columns, 10.0 * TOP_TOLERANCE, TOP_STEPS_MAX, |x, y| {
+    let top = eigen::top_eigenvalue(matrix.columns, TOP_TOLERANCE, gram::TOP_STEPS_MAX, |x, y| {
         trace = 0.0;
         let pass = matrix.each_row_panel(scratch, |_, values| {
             for row in values.chunks_exact(matrix.columns) {
