@@ -19,3 +19,6 @@ mod tidy;
 
 /// What is kept, and what comes back of it after crashes, damage and upgrades.
 mod store;
+
+/// The page, in a real browser.
+mod page;

@@ -1,6 +1,5 @@
 //! `weighbridge inspect`: everything about one checkpoint, at once.
 
-use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
@@ -54,7 +53,7 @@ impl Run for Inspect {
             _ => Tier::Three,
         };
         let reading = weigh(&self.path, self.previous.as_deref(), tier, self.threads)?;
-        let answers: Vec<serde_json::Value> = Vec::new();
+        let answers = report::answers(&reading);
         let catalog = measure::catalog();
         let text = match self.format {
             Format::Json => {
@@ -63,12 +62,12 @@ impl Run for Inspect {
             }
             Format::Text => {
                 let terminal = report::Terminal {
-                    colours: self.output.is_none() && colours(),
+                    colours: self.output.is_none() && super::colours(),
                     ..report::Terminal::default()
                 };
                 report::inspect_text(&reading, &catalog, &answers, &terminal)
             }
-            Format::Html => anyhow::bail!("html"),
+            Format::Html => report::inspect_html(&reading, &catalog, &answers, daemon::weights(&reading)),
         };
         match &self.output {
             Some(file) => std::fs::write(file, text).with_context(|| format!("{}", file.display()))?,
@@ -98,8 +97,4 @@ pub fn weigh(path: &Path, previous: Option<&Path>, tier: Tier, threads: usize) -
 /// As many as there are processors.
 pub fn threads() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from)
-}
-
-fn colours() -> bool {
-    std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
 }

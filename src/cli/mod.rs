@@ -15,11 +15,14 @@ mod last_good;
 mod output;
 mod progress;
 mod replay;
+mod report;
 mod source;
 mod store;
+mod top;
 mod watch;
 
 use std::ffi::OsString;
+use std::io::IsTerminal;
 use std::process::ExitCode;
 
 use clap::ArgMatches;
@@ -79,6 +82,8 @@ pub static COMMANDS: &[Command] = &[
     command::<findings::Findings>(),
     command::<history::History>(),
     command::<last_good::LastGood>(),
+    command::<report::Report>(),
+    command::<top::Top>(),
     command::<explain::Explain>(),
     command::<check_config::CheckConfig>(),
     command::<store::StoreCommand>(),
@@ -113,6 +118,11 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> Exit {
             exit_of(&error)
         }
     }
+}
+
+/// Colours are for terminals, and for those who did not say no (no-color.org).
+fn colours() -> bool {
+    std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
 }
 
 fn exit_of(error: &anyhow::Error) -> Exit {

@@ -5,20 +5,19 @@
 
 use std::fmt::Write;
 
-use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::figures::run::{self as pictures, Compare};
 use super::figures::{Choice, Figure, FigureDef, Material, checkpoint, heads};
-use super::{Weights, finding_json, gather, inspect_json, page};
+use super::{Answer, Weights, answers, finding_json, gather, inspect_json, page};
 use crate::store::{Error, Store};
 use crate::terms::{Catalog, Reading, RunId, Subject};
 
 /// One checkpoint as one HTML file.
-pub fn inspect_html<A: Serialize>(
+pub fn inspect_html(
     reading: &Reading,
     catalog: &Catalog,
-    answers: &[A],
+    answers: &[Answer],
     weights: Option<Weights>,
 ) -> String {
     let mut sections = vec![section("Pictures", &draw(checkpoint::FIGURES, reading, weights.as_ref()))];
@@ -40,11 +39,10 @@ const METRICS: [&str; 6] = ["rms", "ks_statistic", "l_kurtosis", "stable_rank", 
 const EVIDENCE_MAX: usize = 12;
 
 /// A run as one HTML file: findings with their evidence, the run over its steps, its newest checkpoint.
-pub fn report_html<A: Serialize>(
+pub fn report_html(
     store: &Store,
     run: &RunId,
     catalog: &Catalog,
-    answers: impl Fn(&Reading) -> Vec<A>,
     weights: impl Fn(&Reading) -> Option<Weights>,
 ) -> Result<Option<String>, Error> {
     let Some(reading) = store.latest(run)? else { return Ok(None) };

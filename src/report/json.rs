@@ -2,9 +2,9 @@
 
 use std::collections::{BTreeMap, HashSet};
 
-use serde::Serialize;
 use serde_json::{Map, Value, json};
 
+use super::Answer;
 use crate::terms::{
     Catalog, Category, Finding, MetricName, Problem, Reading, Reason, RunStatus, Samples, Severity, Subject,
     SubjectReading, TensorReading, Unit,
@@ -12,7 +12,7 @@ use crate::terms::{
 
 /// One reading as JSON: `checkpoint`, `tensors`, `layers` (with their heads), `model` and `answers`.
 /// Values are as measured, not rounded; what could not be had stands under `absent` with its reason.
-pub fn inspect_json<A: Serialize>(reading: &Reading, catalog: &Catalog, answers: &[A]) -> Value {
+pub fn inspect_json(reading: &Reading, catalog: &Catalog, answers: &[Answer]) -> Value {
     json!({
         "checkpoint": checkpoint(reading),
         "tensors": reading.tensors.iter().map(|tensor| tensor_json(tensor, catalog)).collect::<Vec<_>>(),

@@ -8,6 +8,7 @@
 //! from columns of values that the caller looked up, and, where a picture needs the weights themselves,
 //! from a [`Weights`] that the caller opened while the files exist.
 
+mod answers;
 pub mod figures;
 pub mod gather;
 mod history;
@@ -18,6 +19,7 @@ pub mod page;
 mod terminal;
 mod weights;
 
+pub use answers::{Answer, Verdict, answers};
 pub use history::{HistoryFormat, history, history_json, subject_words};
 pub use html::{inspect_html, report_html};
 pub use json::{finding_json, inspect_json, overview, problem_json, tensor_json};

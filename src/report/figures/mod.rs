@@ -13,7 +13,7 @@ pub mod checkpoint;
 mod figure;
 pub mod heads;
 pub mod run;
-mod statistics;
+pub(super) mod statistics;
 pub mod tensor;
 
 pub use figure::{Axis, Basis, Fact, Figure, Mark, Number, Numbers, Panel, Ramp, Scale, Side, Table, Tone};
@@ -21,7 +21,7 @@ pub use figure::{Axis, Basis, Fact, Figure, Mark, Number, Numbers, Panel, Ramp, 
 use std::ops::Range;
 
 use super::Weights;
-use crate::terms::{Reading, Role, Subject, TensorReading};
+use crate::terms::{Reading, Role, Subject, SubjectReading, TensorReading};
 
 /// What pictures of one checkpoint are made from.
 #[derive(Clone, Copy)]
@@ -217,6 +217,17 @@ impl<'a> Material<'a> {
             })
             .collect();
         found.sort_by_key(|&(layer, _)| layer);
+        found
+    }
+
+    /// A metric of every layer: (layer, value), by layer.
+    pub fn layer_metric(&self, metric: &str) -> Vec<(f64, f64)> {
+        let of_layer = |subject: &SubjectReading| match subject.subject {
+            Subject::Layer(layer) => subject.samples.get(metric).map(|&value| (f64::from(layer), value)),
+            _ => None,
+        };
+        let mut found: Vec<_> = self.reading.subjects.iter().filter_map(of_layer).collect();
+        found.sort_by(|a, b| a.0.total_cmp(&b.0));
         found
     }
 

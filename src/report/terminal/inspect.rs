@@ -1,18 +1,18 @@
 //! `inspect` as text: what is in the checkpoint, tensor by tensor, with bars and small histograms.
 
 use comfy_table::{Cell, CellAlignment, Table, presets};
-use serde::Serialize;
 
 use super::paint::{Terminal, bar, plain, spark, tail};
+use crate::report::Answer;
 use crate::report::json::Inventory;
 use crate::report::number::{bytes, count, short};
 use crate::terms::{Catalog, Reading, Severity, Subject, TensorReading};
 
 /// One reading for people: header, categories, tensors, heads, answers, problems.
-pub fn inspect_text<A: Serialize>(
+pub fn inspect_text(
     reading: &Reading,
     _catalog: &Catalog,
-    answers: &[A],
+    answers: &[Answer],
     terminal: &Terminal,
 ) -> String {
     let mut out = String::new();
@@ -186,22 +186,13 @@ fn heads(out: &mut String, reading: &Reading, terminal: &Terminal) {
     out.push('\n');
 }
 
-fn questions<A: Serialize>(out: &mut String, answers: &[A], terminal: &Terminal) {
-    let answers: Vec<_> = answers.iter().filter_map(|answer| serde_json::to_value(answer).ok()).collect();
+fn questions(out: &mut String, answers: &[Answer], terminal: &Terminal) {
     if answers.is_empty() {
         return;
     }
     line(out, &terminal.heading("Five questions"));
-    for answer in &answers {
-        for (key, value) in answer.as_object().into_iter().flatten() {
-            let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-            let text = plain(&text);
-            if key == "question" {
-                line(out, &terminal.heading(&text))
-            } else {
-                line(out, &format!("  {text}"))
-            }
-        }
+    for answer in answers {
+        line(out, &format!("{}\n  {}", answer.question, plain(&answer.answer)));
     }
     out.push('\n');
 }

@@ -13,7 +13,7 @@ use super::asked::{
 };
 use super::{Answer, Route};
 use crate::report::figures::{self, Figure, FigureDef, Material};
-use crate::report::{inspect_json, tensor_json};
+use crate::report::{self, inspect_json, tensor_json};
 use crate::terms::{Reading, ReadingKey, RunId, Step, Subject, TensorReading};
 use crate::web::app::Site;
 
@@ -103,8 +103,7 @@ async fn summary(
 }
 
 fn inspection(site: &Site, reading: &Reading) -> Value {
-    let answers: [Value; 0] = [];
-    let mut value = inspect_json(reading, &site.catalog, &answers);
+    let mut value = inspect_json(reading, &site.catalog, &report::answers(reading));
     value["checkpoint"]["exists"] = json!(reading.checkpoint.path.exists());
     value
 }

@@ -4,14 +4,18 @@ use std::collections::BTreeMap;
 
 use axum::Json;
 use axum::extract::{Path, Query, State};
+use axum::http::header;
+use axum::response::IntoResponse;
 use axum::routing::get;
 use serde_json::{Value, json};
 
-use super::asked::{Answered, Asked, COMPARE, LIMIT, METRIC, OFFSET, ROLE, Refusal, SUBJECT, TENSOR, work};
+use super::asked::{
+    Answered, Asked, COMPARE, LIMIT, METRIC, OFFSET, ROLE, RUN, Refusal, SUBJECT, TENSOR, work,
+};
 use super::{Answer, Route, fleet};
 use crate::report::figures::Figure;
 use crate::report::figures::run::{self as figures, Compare};
-use crate::report::gather;
+use crate::report::{gather, report_html};
 use crate::terms::{Finding, ReadingKey, RunId, Severity, Subject, SubjectKind};
 use crate::web::app::Site;
 
@@ -30,6 +34,13 @@ pub const ROUTES: &[Route] = &[
         query: &[LIMIT, OFFSET],
         answer: Answer::Page("Checkpoint"),
         handler: || get(checkpoints),
+    },
+    Route {
+        path: "/api/v1/report",
+        summary: "A run as one HTML file",
+        query: &[RUN],
+        answer: Answer::Text("text/html"),
+        handler: || get(report),
     },
     Route {
         path: "/api/v1/runs/{run}/figures/{figure}",
@@ -76,6 +87,21 @@ async fn run(State(site): State<Site>, Path(run): Path<String>) -> Answered<Json
                 "name": def.name, "family": def.family, "subject": def.subject, "help": def.help,
             })).collect::<Vec<_>>(),
         })))
+    })
+    .await
+}
+
+async fn report(State(site): State<Site>, Query(asked): Query<Asked>) -> Answered<impl IntoResponse> {
+    work(site, move |site| {
+        let run = RunId::new(asked.run.as_deref().ok_or_else(|| Refusal::bad("name a run: ?run=…"))?);
+        let text = report_html(&site.store, &run, &site.catalog, |reading| (site.weights)(reading))?;
+        let text = text.ok_or_else(|| Refusal::no_run(&run))?;
+        // Saved, not shown: its own scripts must not run beside the page's.
+        let head = [
+            (header::CONTENT_TYPE, "text/html; charset=utf-8"),
+            (header::CONTENT_DISPOSITION, "attachment; filename=\"weighbridge-report.html\""),
+        ];
+        Ok((head, text))
     })
     .await
 }

@@ -1,6 +1,6 @@
 //! S15: does specialisation grow with depth.
 
-use crate::report::figures::statistics::{mean, rank_correlation, slope, std};
+use crate::report::figures::statistics::{rank_correlation, slope};
 use crate::report::figures::{Axis, Body, Choice, Fact, FigureDef, Mark, Material, Panel, Tone, role_words};
 
 /// S15.
@@ -20,12 +20,7 @@ fn draw(material: Material<'_>, choice: &Choice) -> Result<Body, String> {
     let Some(role) = material.role(choice) else {
         return Err("not applicable: no matrix of this checkpoint names a layer".to_owned());
     };
-    let spread: Vec<(f64, f64)> = material
-        .layer_list("ward_heights")
-        .into_iter()
-        .filter(|(_, heights)| heights.len() > 1)
-        .map(|(layer, heights)| (f64::from(layer), std(heights) / mean(heights)))
-        .collect();
+    let spread: Vec<(f64, f64)> = material.layer_metric("head_distance_spread");
     let of_tensors = |metric: &str| -> Vec<(f64, f64)> {
         material
             .of_role(role)

@@ -2,7 +2,7 @@
 
 use crate::report::figures::statistics::{mean, quantile, sorted};
 use crate::report::figures::{
-    Axis, Basis, Body, Choice, Fact, FigureDef, GONE, Mark, Material, NO_HEADS, Numbers, Panel, Tone,
+    Axis, Body, Choice, Fact, FigureDef, GONE, Mark, Material, NO_HEADS, Numbers, Panel, Tone,
 };
 use crate::report::weights::rows_columns;
 use crate::terms::HeadAxis;
@@ -32,13 +32,12 @@ fn draw(material: Material<'_>, choice: &Choice) -> Result<Body, String> {
     let mut body = Body::stored(String::new());
     for (layer, heights) in shown {
         let panel = Panel::new(format!("layer {layer}"), Axis::default(), Axis::linear("distance").from(0.0));
-        match head_clusters(material, layer) {
-            Ok(clusters) => {
-                body.basis = Basis::Weights;
-                let labels = (0..clusters.heads).map(|head| head.to_string()).collect();
-                body.panels.push(panel.with(Mark::Tree { labels, joins: clusters.joins, tone: Tone::Main }));
+        match stored_joins(material, layer, heights) {
+            Some(joins) => {
+                let labels = (0..=heights.len()).map(|head| head.to_string()).collect();
+                body.panels.push(panel.with(Mark::Tree { labels, joins, tone: Tone::Main }));
             }
-            Err(_) => body.panels.push(steps(panel, heights)),
+            None => body.panels.push(steps(panel, heights)),
         }
     }
     let least =
@@ -60,7 +59,18 @@ fn draw(material: Material<'_>, choice: &Choice) -> Result<Body, String> {
     Ok(body)
 }
 
-/// Without the weights it is known how high the joins lie, not which heads they join.
+/// (thing, thing, height) of every join, from the layer's stored pairs; none where they do not fit.
+fn stored_joins(material: Material<'_>, layer: u32, heights: &[f64]) -> Option<Vec<(usize, usize, f64)>> {
+    let lists = material.layer_list("ward_merges");
+    let pairs = lists.iter().find(|(l, _)| *l == layer)?.1;
+    let heads = heights.len() + 1;
+    let joins: Vec<_> =
+        pairs.chunks_exact(2).zip(heights).map(|(p, h)| (p[0] as usize, p[1] as usize, *h)).collect();
+    let sound = |(i, join): (usize, &(usize, usize, f64))| join.0 < heads + i && join.1 < heads + i;
+    (joins.len() == heights.len() && joins.iter().enumerate().all(sound)).then_some(joins)
+}
+
+/// Where only the heights are stored: how high the joins lie, not which heads they join.
 fn steps(panel: Panel, heights: &[f64]) -> Panel {
     let mut panel = panel.with(Mark::Bars {
         name: String::new(),

@@ -1,0 +1,210 @@
+//! Every view loads, shows what the API says, and moves.
+
+use super::browser::{Browser, Window};
+use super::{HOSTILE, SICK, STEPS, Site, encode};
+
+const WIDE: Window = Window { width: 1600, dark: false };
+
+#[test]
+fn every_view_loads_in_every_window() {
+    let site = Site::open();
+    for window in [WIDE, Window { width: 1600, dark: true }, Window { width: 400, dark: false }] {
+        let browser = Browser::open(window);
+        for (name, address) in site.views() {
+            browser.go(&address);
+            assert_eq!(browser.complaints(), Vec::<String>::new(), "{name} at {}", window.width);
+            let wide = browser.run("return document.documentElement.scrollWidth - innerWidth");
+            assert!(wide.as_i64().unwrap() <= 0, "{name} is {wide} px too wide at {}", window.width);
+            let ground = browser.run("return getComputedStyle(document.documentElement).backgroundColor");
+            let dark =
+                ground.as_str().unwrap().trim_start_matches("rgb(").starts_with(|c| ('0'..='9').contains(&c))
+                    && ground.as_str().unwrap().len() < "rgb(100, 100, 100)".len();
+            assert_eq!(dark, window.dark, "{name}: {ground}");
+        }
+    }
+}
+
+#[test]
+fn pictures_show_the_numbers_of_the_api() {
+    let site = Site::open();
+    let browser = Browser::open(WIDE);
+    browser.go(&site.view("/run/steady/step/60"));
+    let ids =
+        browser.run("return [...document.querySelectorAll('.figure')].map(card => card.dataset.figure)");
+    let wanted: Vec<String> = (1..=15).map(|i| format!("S{i}")).collect();
+    assert_eq!(ids, serde_json::json!(wanted));
+
+    // The histogram that is drawn has as many bars as the API has heights, and the facts are the metrics.
+    browser
+        .until("the weights to be read", "return document.querySelector('#figure-S8').figure.panels.length");
+    let drawn = browser.run("return document.querySelector('#figure-S8').figure");
+    let tensor = drawn["tensor"].as_str().unwrap();
+    let figure =
+        site.ask(&format!("/runs/steady/checkpoints/60/figures/S8?tensor={}", encode(tensor))).unwrap();
+    let heights =
+        |figure: &serde_json::Value| figure["panels"][0]["marks"][0]["heights"].as_array().unwrap().len();
+    assert_eq!(heights(&drawn), 50);
+    assert_eq!(heights(&figure), 50);
+    let tensors = site.ask("/runs/steady/checkpoints/60/tensors").unwrap();
+    let of = |tensor: &&serde_json::Value| tensor["name"] == drawn["tensor"];
+    let metrics = &tensors["items"].as_array().unwrap().iter().find(of).unwrap()["metrics"];
+    let fact =
+        drawn["facts"].as_array().unwrap().iter().find(|fact| fact["name"] == "KS distance D").unwrap();
+    let (shown, measured) = (fact["value"].as_f64().unwrap(), metrics["ks_statistic"].as_f64().unwrap());
+    assert!((shown - measured).abs() <= 1e-5 * measured, "{shown} is not {measured}");
+
+    // The path that is drawn has one bar a height.
+    let bars = "return document.querySelector('#figure-S8 .picture svg path[fill-opacity=\"0.55\"]').getAttribute('d')";
+    assert_eq!(browser.run(bars).as_str().unwrap().matches('Z').count(), 50);
+
+    // S1 counts what the file holds.
+    let total = browser.run("return document.querySelector('#figure-S1').figure.facts[0].value");
+    let summary = site.ask("/runs/steady/checkpoints/60/summary").unwrap();
+    assert_eq!(total.as_f64(), summary["model"]["elements"].as_f64());
+}
+
+#[test]
+fn the_slider_moves_all_pictures_and_the_address() {
+    let site = Site::open();
+    let browser = Browser::open(WIDE);
+    browser.go(&site.view("/run/steady/step/60"));
+    let says =
+        |id: &str| browser.run(&format!("return document.querySelector('#figure-{id} .says').textContent"));
+    let before = (says("S8"), says("S11"));
+    browser.run(
+        "const range = document.querySelector('input[type=range]'); range.value = 0; \
+         range.dispatchEvent(new Event('input'));",
+    );
+    browser.until("the address to follow", "return location.hash.includes('/step/10')");
+    browser.until(
+        "the pictures to follow",
+        &format!("return document.querySelector('#figure-S11 .says').textContent !== {}", before.1),
+    );
+    assert_ne!(says("S8"), before.0);
+    let drawn = browser.run("return document.querySelector('#figure-S11').figure");
+    let stored = site.ask("/runs/steady/checkpoints/10/figures").unwrap();
+    let stored = stored.as_array().unwrap().iter().find(|figure| figure["id"] == "S11").unwrap();
+    assert_eq!(drawn["panels"], stored["panels"]);
+    assert_eq!(browser.run("return document.querySelector('output').textContent"), "step 10");
+    assert_eq!(browser.complaints(), Vec::<String>::new());
+}
+
+#[test]
+fn a_cell_of_the_heat_map_opens_tensor_and_step() {
+    let site = Site::open();
+    let browser = Browser::open(WIDE);
+    browser.go(&site.view("/run/steady?metric=std"));
+    let heat = browser.run("return document.querySelector('#figure-heat').figure.panels[0].marks[0]");
+    assert_eq!(heat["columns"], STEPS.len());
+    assert_eq!(
+        heat["values"].as_array().unwrap().len(),
+        STEPS.len() * heat["rows"].as_u64().unwrap() as usize
+    );
+    browser.run(
+        "const node = document.querySelector('#figure-heat svg'), box = node.getBoundingClientRect(), p = node.plot; \
+         node.dispatchEvent(new MouseEvent('click', { bubbles: true, clientX: box.left + p.right - 3, clientY: box.top + p.top + 3 }));",
+    );
+    let hash = browser.until(
+        "the tensor's view",
+        "return location.hash.includes('/tensor/') && decodeURIComponent(location.hash)",
+    );
+    let first = browser.until("its heading", "return document.querySelector('h1')?.textContent");
+    let hash = hash.as_str().unwrap();
+    assert!(hash.starts_with("#/run/steady/step/60/tensor/"), "{hash}");
+    browser
+        .until("its heading", &format!("return {hash:?}.endsWith(document.querySelector('h1').textContent)"));
+    drop(first);
+}
+
+#[test]
+fn hostile_names_are_text() {
+    let site = Site::open();
+    let browser = Browser::open(WIDE);
+    for hash in [
+        "/".to_owned(),
+        format!("/run/{}", encode(SICK)),
+        format!("/run/{}/step/60", encode(SICK)),
+        format!("/run/{}/step/60/tensor/{}", encode(SICK), encode(HOSTILE)),
+    ] {
+        browser.go(&site.view(&hash));
+        assert_eq!(browser.run("return document.querySelectorAll('main img').length"), 0, "{hash}");
+        assert_eq!(browser.complaints(), Vec::<String>::new(), "{hash}");
+        assert!(browser.run("return document.title").as_str().unwrap().ends_with("· weighbridge"));
+    }
+    assert_eq!(browser.run("return document.querySelector('h1').textContent"), HOSTILE);
+}
+
+#[test]
+fn search_finds_tensors_and_the_page_follows_the_run() {
+    let site = Site::open();
+    let browser = Browser::open(WIDE);
+    browser.go(&site.view("/run/steady"));
+    browser.run(
+        "const input = document.querySelector('.search input'); input.value = 'steady h.1 c_proj'; \
+         input.dispatchEvent(new Event('input'));",
+    );
+    let hits = browser.until("hits", "return document.querySelectorAll('.search li a').length");
+    assert_eq!(hits, 4, "two matrices and two biases of one layer");
+    browser.run("document.querySelector('.search li a').click()");
+    browser.until("the tensor's view", "return document.querySelector('h1').textContent.includes('h.1')");
+    assert_eq!(browser.complaints(), Vec::<String>::new());
+}
+
+#[test]
+fn a_new_checkpoint_appears_without_a_reload() {
+    let site = Site::open();
+    let browser = Browser::open(WIDE);
+    browser.go(&site.view("/"));
+    browser.until("the live line", "return document.querySelector('.live.on') && 1");
+    browser.run("window.same = true");
+    // The same weights under the next step: a run whose trainer wrote once more.
+    let (from, to) = (site.steady.join("checkpoint-60"), site.steady.join("checkpoint-70"));
+    std::fs::create_dir(&to).unwrap();
+    for name in ["config.json", "model.safetensors", "trainer_state.json"] {
+        let bytes = std::fs::read(from.join(name)).unwrap();
+        let bytes = if name == "trainer_state.json" {
+            String::from_utf8(bytes).unwrap().replace("\"global_step\":60", "\"global_step\":70").into_bytes()
+        } else {
+            bytes
+        };
+        std::fs::write(to.join(name), bytes).unwrap();
+    }
+    browser.until(
+        "step 70",
+        "return [...document.querySelectorAll('.runrow a')].some(a => a.textContent === 'step 70')",
+    );
+    assert_eq!(browser.run("return window.same"), true);
+}
+
+#[test]
+fn pictures_leave_as_files() {
+    let site = Site::open();
+    let browser = Browser::open(WIDE);
+    browser.go(&site.view("/run/steady/step/60"));
+    let svg = browser.run(
+        "const card = document.querySelector('#figure-S2'); \
+         return wholeSvg([...card.querySelectorAll('svg')], card.figure.title).text",
+    );
+    assert!(svg.as_str().unwrap().starts_with("<svg xmlns=\"http://www.w3.org/2000/svg\""));
+    let rows = browser.run("return figureRows(document.querySelector('#figure-S2').figure)");
+    let tensors = site.ask("/runs/steady/checkpoints/60/tensors").unwrap()["total"].as_u64().unwrap();
+    let points = rows.as_array().unwrap().iter().filter(|row| row[1] == "points").count();
+    assert_eq!(points as u64, tensors);
+    assert_eq!(browser.run("return toCsv([['=a', 'b,c', 1.5]])"), "'=a,\"b,c\",1.5\r\n");
+}
+
+#[test]
+fn nothing_yet_says_what_to_do() {
+    let directory = tempfile::tempdir().unwrap();
+    let root = directory.path().join("runs");
+    std::fs::create_dir(&root).unwrap();
+    let daemon = crate::util::Daemon::watch(&root, &directory.path().join("store"));
+    let browser = Browser::open(WIDE);
+    browser.go(&format!("{}/", daemon.url));
+    let text = browser.run("return document.querySelector('main').textContent");
+    assert!(text.as_str().unwrap().contains("weighbridge demo"), "{text}");
+    assert_eq!(browser.complaints(), Vec::<String>::new());
+    browser.go(&format!("{}/#/run/nobody", daemon.url));
+    let text = browser.run("return document.querySelector('main').textContent");
+    assert!(text.as_str().unwrap().contains("no run is called nobody"), "{text}");
+}
