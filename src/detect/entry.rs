@@ -12,6 +12,8 @@ use super::view::View;
 pub enum Proof {
     /// Cannot be true of a healthy run whatever it trains: no statistics.
     Invariant,
+    /// What the trainer's own log says was changed: the cause of whatever else is seen with it.
+    Announced,
     /// A known fault's own mark in the structure of the weights.
     Structure,
     /// A bound that the optimizer cannot break at the logged learning rate.

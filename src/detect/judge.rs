@@ -147,6 +147,13 @@ fn keep_open<'s>(
     }
     let mut fresh = Vec::new();
     for seen in signs {
+        // Whatever still shows in a case's tensors says that it is not over.
+        let statistical = seen.entry.proof != Proof::Invariant && seen.sign.score >= HOLD;
+        for case in state.open.iter_mut().filter(|case| {
+            statistical && quiet_limit(&case.detector) > QUIET_INVARIANT && shares_tensor(seen, case)
+        }) {
+            case.quiet = 0;
+        }
         let mine = state.open.iter_mut().find(|case| case.detector == seen.entry.id);
         match mine {
             Some(case) if seen.sign.score >= HOLD => {
@@ -175,6 +182,10 @@ fn keep_open<'s>(
     fresh
 }
 
+fn shares_tensor(seen: &Seen, case: &Case) -> bool {
+    seen.sign.tensors.iter().any(|tensor| case.tensors.contains(tensor))
+}
+
 /// Does a sign belong to a case: same incident, or its aftermath?
 fn belongs(seen: &Seen, case: &Case) -> bool {
     if case.severity() < Severity::Warning {
@@ -185,8 +196,7 @@ fn belongs(seen: &Seen, case: &Case) -> bool {
     }
     match seen.entry.proof {
         Proof::Invariant => {
-            case.tensors.is_empty() && case.age == 0
-                || seen.sign.tensors.iter().any(|tensor| case.tensors.contains(tensor)) && case.age <= 1
+            case.tensors.is_empty() && case.age == 0 || shares_tensor(seen, case) && case.age <= 1
         }
         Proof::Compatibility => false,
         _ => true,
@@ -282,7 +292,7 @@ fn finding_id(reading: &Reading, detector: &str, sign: &Sign) -> String {
 }
 
 fn taint(tainted: &mut BTreeMap<String, Vec<u64>>, seen: &Seen, reading: &Reading) {
-    if seen.sign.severity == Severity::Info || seen.entry.proof == Proof::Log {
+    if seen.sign.severity == Severity::Info || matches!(seen.entry.proof, Proof::Log | Proof::Announced) {
         return;
     }
     let step = reading.key.step.0;

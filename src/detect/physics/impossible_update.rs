@@ -28,10 +28,14 @@ fn look(view: &View<'_>, _: &Parameters<'_>) -> Vec<Sign> {
         .motion
         .impossible
         .iter()
-        .filter(|(_, score)| **score >= 1.0)
+        .filter(|(_, score)| **score >= 0.5)
         .map(|(&index, &score)| (&view.reading.tensors[index], score))
         .collect();
     hit.sort_by(|a, b| b.1.total_cmp(&a.1));
+    // What is within its limit but near it opens nothing; it only shows that an open case is not over.
+    if hit.first().is_some_and(|(_, score)| *score >= 1.0) {
+        hit.retain(|(_, score)| *score >= 1.0);
+    }
     let Some(&(first, score)) = hit.first() else { return Vec::new() };
     let times = score * BOUND_MARGIN;
     let summary = format!("{} changed by {times:.1} times what the optimizer can do", first.facts.name);

@@ -9,7 +9,7 @@ pub static RULE: Rule = Rule {
     entry: Entry {
         id: "learning_rate_jump",
         severity: Severity::Warning,
-        proof: Proof::Log,
+        proof: Proof::Announced,
         summary: "the learning rate jumped above its own peak",
         what: "After the logged learning rate had passed its peak it rose, from one log line to the next, by at least `ratio_min` times and to more than one and a half times that peak. A restart up to the old peak is shown as information: a planned one looks the same.",
         cause: "A scheduler rebuilt with another base rate on a resume, a changed configuration, a scheduler that counts steps per process.",
