@@ -115,3 +115,18 @@ fn torch_legacy_equals_torch() {
 fn distributed_checkpoints_equal_torch() {
     check_folder("dcp", 6);
 }
+
+#[test]
+fn arrays_equal_numpy() {
+    check_folder("numpy", 6);
+}
+
+#[test]
+fn gguf_equals_gguf() {
+    check_folder("gguf", 2);
+}
+
+#[test]
+fn safetensors_equal_safetensors() {
+    check_folder("safetensors", 2);
+}

@@ -1,5 +1,7 @@
 //! Hostile and broken files: each costs only itself, and is told with file, tensor, byte and remedy.
 
+mod fuzz;
+mod malicious;
 mod safetensors;
 
 use std::path::{Path, PathBuf};

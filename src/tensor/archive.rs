@@ -5,7 +5,7 @@
 //! checked here.
 
 use std::cell::Cell;
-use std::io::{self, BufReader, Read, Seek, SeekFrom};
+use std::io::BufReader;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -18,6 +18,7 @@ use super::found::tame;
 use super::inflated::Inflated;
 use super::limits::{ARCHIVE_DIRECTORY_BYTES_MAX, UNFOLDED_BYTES_MAX, UNFOLDED_RATIO_MAX};
 use super::place::Place;
+use super::window::Window;
 use crate::terms::{Problem, ProblemKind};
 
 const SAVE_AGAIN: &str = "save the checkpoint again; if it is still being written, wait for the trainer";
@@ -55,8 +56,7 @@ impl Archive {
     /// Reads the directory of the archive that takes `bytes` bytes of the file from `begin` on.
     pub fn open(input: &Arc<Input>, begin: u64, bytes: u64) -> Result<Self, Problem> {
         let budget = Rc::new(Cell::new(ARCHIVE_DIRECTORY_BYTES_MAX));
-        let window =
-            Window { input: Arc::clone(input), begin, bytes, position: 0, budget: Rc::clone(&budget) };
+        let window = Window::new(input, begin, bytes, Rc::clone(&budget));
         let window = BufReader::with_capacity(DIRECTORY_READ_BYTES, window);
         let config = Config { archive_offset: ArchiveOffset::Known(0) };
         let mut zip = ZipArchive::with_config(config, window).map_err(|error| {
@@ -94,7 +94,11 @@ impl Archive {
             bytes: file.size(),
             stored: file.compression() == CompressionMethod::Stored,
         };
-        let fault = if file.enclosed_name().is_none() || file.is_symlink() {
+        let fault = if file.enclosed_name().is_none()
+            || name.starts_with('/')
+            || name.contains('\\')
+            || file.is_symlink()
+        {
             Some((
                 ProblemKind::Hostile,
                 "names a place outside of the archive; nothing was written".to_owned(),
@@ -179,39 +183,5 @@ impl Entry {
         } else {
             Place::Inflated(Inflated::new(input, self.offset, self.packed, skip))
         }
-    }
-}
-
-/// A part of a file as a stream that can be read up to a budget.
-struct Window {
-    input: Arc<Input>,
-    begin: u64,
-    bytes: u64,
-    position: u64,
-    budget: Rc<Cell<u64>>,
-}
-
-impl Read for Window {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let left = self.bytes.saturating_sub(self.position);
-        let len = left.min(buffer.len() as u64);
-        let budget = self.budget.get().checked_sub(len);
-        self.budget.set(budget.ok_or_else(|| io::Error::other("the directory is too large"))?);
-        let buffer = &mut buffer[..len as usize];
-        self.input.read_at(self.begin + self.position, buffer).map_err(io::Error::other)?;
-        self.position += len;
-        Ok(len as usize)
-    }
-}
-
-impl Seek for Window {
-    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
-        let position = match to {
-            SeekFrom::Start(position) => Some(position),
-            SeekFrom::End(ahead) => self.bytes.checked_add_signed(ahead),
-            SeekFrom::Current(ahead) => self.position.checked_add_signed(ahead),
-        };
-        self.position = position.ok_or(io::ErrorKind::InvalidInput)?;
-        Ok(self.position)
     }
 }

@@ -79,21 +79,21 @@ impl Inflated {
     fn fill(&self, cursor: &mut Cursor, buffer: &mut [u8]) -> Result<(), SourceError> {
         let mut filled = 0;
         while filled < buffer.len() {
-            if cursor.used == cursor.waiting.len() {
-                self.refill(cursor)?;
-            }
             let (before_in, before_out) = (cursor.state.total_in(), cursor.state.total_out());
             let waiting = &cursor.waiting[cursor.used..];
             let status = cursor.state.decompress(waiting, &mut buffer[filled..], FlushDecompress::None);
-            cursor.used += (cursor.state.total_in() - before_in) as usize;
+            let taken = cursor.state.total_in() - before_in;
             let given = cursor.state.total_out() - before_out;
-            filled += given as usize;
+            cursor.used += taken as usize;
             cursor.given += given;
+            filled += given as usize;
             match status {
-                Ok(Status::Ok) => {}
-                Ok(Status::StreamEnd) if filled == buffer.len() => {}
-                // Needs more input: there is some, or the next round's refill says that it ended.
-                Ok(Status::BufError) if cursor.used == cursor.waiting.len() => {}
+                _ if filled == buffer.len() => {}
+                Ok(Status::Ok | Status::BufError) if cursor.used == cursor.waiting.len() && given == 0 => {
+                    // All that was read is used and unfolded: only more of the file helps.
+                    self.refill(cursor)?;
+                }
+                Ok(Status::Ok) if taken > 0 || given > 0 => {}
                 _ => return Err(self.damaged(cursor)),
             }
         }

@@ -55,3 +55,11 @@ pub const VIEWS_BYTES_FREE: u64 = 64 << 20;
 pub const CHUNKS_MAX: usize = 16_384;
 /// Largest piece that is read at once to pick strided elements from.
 pub const GATHER_BYTES_MAX: u64 = 1 << 20;
+/// Longest text header of a numpy array. numpy itself warns beyond 10,000.
+pub const ARRAY_HEADER_BYTES_MAX: u64 = 64 << 10;
+/// Most bytes of a GGUF header that are read past: the largest vocabularies take some 20 MB.
+pub const GGUF_HEADER_BYTES_MAX: u64 = 256 << 20;
+/// Most keys of a GGUF header; real ones have some 50.
+pub const GGUF_KEYS_MAX: u64 = 100_000;
+/// Deepest nesting of arrays in a GGUF header; none is written nested today.
+pub const GGUF_NESTING_MAX: usize = 4;

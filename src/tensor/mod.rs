@@ -14,9 +14,12 @@ mod bare_pickle;
 mod chunks;
 mod dcp;
 mod found;
+mod gguf;
 mod inflated;
 mod input;
 pub mod limits;
+mod npy;
+mod npz;
 mod pickle;
 mod place;
 mod safetensors;
@@ -24,6 +27,7 @@ mod torch;
 mod torch_legacy;
 mod torch_zip;
 mod view;
+mod window;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -77,8 +81,11 @@ pub trait Format: Sync {
 pub static FORMATS: &[&dyn Format] = &[
     &safetensors::Safetensors,
     &dcp::Dcp,
+    &npz::Npz,
     &torch_zip::TorchZip,
     &torch_legacy::TorchLegacy,
+    &npy::Npy,
+    &gguf::Gguf,
     &bare_pickle::BarePickle,
 ];
 

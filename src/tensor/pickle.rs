@@ -13,8 +13,8 @@ mod danger;
 mod machine;
 mod stream;
 
-pub use danger::Suspect;
-pub use machine::{PickleError, parse};
+pub use danger::{Suspect, accusation};
+pub use machine::{Failure, PickleError, parse};
 
 /// Index of an object in its [`Pickle`].
 pub type Id = u32;

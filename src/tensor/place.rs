@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::gguf::Blocks;
 use super::inflated::Inflated;
 use super::input::Input;
 use super::view::View;
@@ -20,6 +21,8 @@ pub enum Place {
     View(View),
     /// In one piece of a compressed entry.
     Inflated(Inflated),
+    /// In blocks that unfold to 32-bit floats.
+    Blocks(Blocks),
 }
 
 impl Place {
@@ -31,6 +34,9 @@ impl Place {
                 view.read(element, buffer)
             }),
             Place::Inflated(inflated) => inflated.read(offset, buffer),
+            Place::Blocks(blocks) => {
+                in_whole_elements(4, offset, buffer, |element, buffer| blocks.read(element, buffer))
+            }
         }
     }
 }
@@ -44,7 +50,7 @@ fn in_whole_elements(
 ) -> Result<(), SourceError> {
     let ahead = offset % element_bytes;
     let end = offset + buffer.len() as u64;
-    if ahead == 0 && end % element_bytes == 0 {
+    if ahead == 0 && end.is_multiple_of(element_bytes) {
         return read(offset / element_bytes, buffer);
     }
     let whole = end.next_multiple_of(element_bytes) - (offset - ahead);

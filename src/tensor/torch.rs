@@ -13,7 +13,7 @@ use std::sync::Arc;
 use super::archive::{Archive, Entry};
 use super::found::{elements, tame};
 use super::limits::{VIEWS_BYTES_FREE, VIEWS_RATIO_MAX};
-use super::pickle::{Pickle, PickleError};
+use super::pickle::{Failure, Pickle, PickleError, accusation};
 use super::place::Place;
 use super::view::{Piece, View, row_major};
 use super::{Found, Input};
@@ -56,22 +56,29 @@ pub fn add_tensors(
 
 /// Tells what a pickle tried to have called.
 pub fn accuse(input: &Input, pickle: &Pickle, begin: u64, found: &mut Found) {
-    if let Some((detail, offset)) = pickle.accusation() {
+    if let Some((detail, offset)) = accusation(&pickle.suspects) {
         let mut problem = input.problem(ProblemKind::Hostile, detail, DISTRUST);
         problem.offset = Some(begin + offset);
         found.problem(problem);
     }
 }
 
-/// The problem of a pickle that could not be read.
-pub fn pickle_problem(input: &Input, begin: u64, (error, offset): (PickleError, u64)) -> Problem {
+/// The problem of a pickle that could not be read. One that names a dangerous callable is hostile
+/// however it ends: `torch.load` would have run that before it came to the fault.
+pub fn pickle_problem(input: &Input, begin: u64, failure: Failure) -> Problem {
+    let error = failure.error;
+    if let Some((detail, offset)) = accusation(&failure.suspects) {
+        let mut problem = input.problem(ProblemKind::Hostile, format!("{detail}; {error}"), DISTRUST);
+        problem.offset = Some(begin + offset);
+        return problem;
+    }
     let (kind, remedy) = match error {
         PickleError::Ended => (ProblemKind::Truncated, SAVE_AGAIN),
         PickleError::Malformed(_) => (ProblemKind::Malformed, SAVE_AGAIN),
         PickleError::Limit(_) => (ProblemKind::Hostile, DISTRUST),
     };
     let mut problem = input.problem(kind, error.to_string(), remedy);
-    problem.offset = Some(begin + offset);
+    problem.offset = Some(begin + failure.offset);
     problem
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::archive::Entry;
 use super::limits::PICKLE_BYTES_MAX;
-use super::pickle::{self, Node, Pickle, PickleError};
+use super::pickle::{self, Failure, Node, Pickle, PickleError};
 use super::{Format, Found, Input, torch};
 use crate::terms::{Problem, ProblemKind};
 
@@ -155,25 +155,28 @@ fn pickles(file: &Input) -> Result<(Vec<Pickle>, [u64; 6]), Problem> {
     loop {
         let content = file.read_vec(0, window)?;
         match pickles_in(&content) {
-            Err((PickleError::Ended, _)) if window < file.bytes() && window < PICKLE_BYTES_MAX => {
+            Err(Failure { error: PickleError::Ended, .. })
+                if window < file.bytes() && window < PICKLE_BYTES_MAX =>
+            {
                 window = (window * 8).min(PICKLE_BYTES_MAX);
             }
-            Err((PickleError::Ended, at)) if window < file.bytes() => {
-                let error = PickleError::Limit("it is too long");
-                return Err(torch::pickle_problem(file, 0, (error, at)));
+            Err(mut failure) => {
+                if failure.error == PickleError::Ended && window < file.bytes() {
+                    failure.error = PickleError::Limit("it is too long");
+                }
+                return Err(torch::pickle_problem(file, 0, failure));
             }
-            Err(error) => return Err(torch::pickle_problem(file, 0, error)),
             Ok(pickles) => return Ok(pickles),
         }
     }
 }
 
-fn pickles_in(content: &[u8]) -> Result<(Vec<Pickle>, [u64; 6]), (PickleError, u64)> {
+fn pickles_in(content: &[u8]) -> Result<(Vec<Pickle>, [u64; 6]), Failure> {
     let (mut pickles, mut begins) = (Vec::new(), [0; 6]);
     for index in 0..5 {
         let begin = begins[index];
-        let pickle =
-            pickle::parse(&content[begin as usize..]).map_err(|(error, offset)| (error, begin + offset))?;
+        let pickle = pickle::parse(&content[begin as usize..])
+            .map_err(|failure| Failure { offset: begin + failure.offset, ..failure })?;
         begins[index + 1] = begin + pickle.bytes;
         pickles.push(pickle);
     }

@@ -286,13 +286,16 @@ fn scatter<const N: usize>(source: &[u8], from: u64, target: &mut [u8], to: u64,
 mod tests {
     use super::*;
 
+    /// First index, size, strides, byte in the file.
+    type Told<'a> = (&'a [u64], &'a [u64], &'a [u64], u64);
+
     /// A file of the bytes 0, 1, 2, … and the view's content by definition, element by element.
-    fn check(shape: &[u64], pieces: &[(&[u64], &[u64], &[u64], u64)], element_bytes: u64) {
+    fn check(shape: &[u64], pieces: &[Told<'_>], element_bytes: u64) {
         let directory = tempfile::tempdir().unwrap();
         let content: Vec<u8> = (0..60_000_u32).map(|index| (index % 251) as u8).collect();
         std::fs::write(directory.path().join("f"), &content).unwrap();
         let input = Input::open(directory.path(), "f".as_ref(), true, &Default::default()).unwrap();
-        let piece = |&(begin, size, strides, offset): &(&[u64], &[u64], &[u64], u64)| Piece {
+        let piece = |&(begin, size, strides, offset): &Told<'_>| Piece {
             input: Arc::clone(&input),
             offset,
             begin: begin.to_vec(),
@@ -339,13 +342,11 @@ mod tests {
 
     #[test]
     fn chunks_are_put_together() {
-        let rows: &[(&[u64], &[u64], &[u64], u64)] =
-            &[(&[0, 0], &[3, 6], &[6, 1], 100), (&[3, 0], &[4, 6], &[6, 1], 900)];
+        let rows: &[Told<'_>] = &[(&[0, 0], &[3, 6], &[6, 1], 100), (&[3, 0], &[4, 6], &[6, 1], 900)];
         check(&[7, 6], rows, 4);
-        let columns: &[(&[u64], &[u64], &[u64], u64)] =
-            &[(&[0, 0], &[7, 2], &[2, 1], 100), (&[0, 2], &[7, 4], &[4, 1], 900)];
+        let columns: &[Told<'_>] = &[(&[0, 0], &[7, 2], &[2, 1], 100), (&[0, 2], &[7, 4], &[4, 1], 900)];
         check(&[7, 6], columns, 2);
-        let wide: &[(&[u64], &[u64], &[u64], u64)] =
+        let wide: &[Told<'_>] =
             &[(&[0, 0], &[4, 1500], &[1500, 1], 0), (&[0, 1500], &[4, 500], &[500, 1], 30_000)];
         check(&[4, 2000], wide, 4);
     }

@@ -1,7 +1,7 @@
 //! Callables that no checkpoint needs. They are never called whatever they are; a file that names one
 //! of them would run it under `torch.load`, and the user should know.
 
-use super::{Global, Node, Pickle};
+use super::{Global, Node};
 
 /// A dangerous callable that the stream names.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -163,14 +163,10 @@ pub fn is_dangerous_getattr(callable: &Global, first_argument: Option<&Node>) ->
         && !matches!(first_argument, Some(Node::Global(owner)) if !is_dangerous(owner) && &*owner.module != "builtins")
 }
 
-impl Pickle {
-    /// One sentence on what the stream tried; none where it is harmless.
-    pub fn accusation(&self) -> Option<(String, u64)> {
-        let first = self.suspects.first()?;
-        let names: Vec<_> = self.suspects.iter().map(|suspect| suspect.name.as_str()).collect();
-        Some((
-            format!("the pickle asks for {}, which no checkpoint needs; nothing was run", names.join(", ")),
-            first.offset,
-        ))
-    }
+/// One sentence on what a stream tried, and where it began to; none where it is harmless.
+pub fn accusation(suspects: &[Suspect]) -> Option<(String, u64)> {
+    let first = suspects.first()?;
+    let names: Vec<_> = suspects.iter().map(|suspect| suspect.name.as_str()).collect();
+    let names = names.join(", ");
+    Some((format!("the pickle asks for {names}, which no checkpoint needs; nothing was run"), first.offset))
 }

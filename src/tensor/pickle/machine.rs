@@ -25,17 +25,25 @@ pub enum PickleError {
     Limit(&'static str),
 }
 
-/// Reads one stream from the front of `bytes`. On an error, the byte at which it arose.
-pub fn parse(bytes: &[u8]) -> Result<Pickle, (PickleError, u64)> {
+/// A stream that could not be read to its end. What it named before that would still have been run.
+#[derive(Debug)]
+pub struct Failure {
+    /// Why.
+    pub error: PickleError,
+    /// Byte of the stream at which it arose.
+    pub offset: u64,
+    /// Dangerous callables that were named up to there.
+    pub suspects: Vec<Suspect>,
+}
+
+/// Reads one stream from the front of `bytes`.
+pub fn parse(bytes: &[u8]) -> Result<Pickle, Failure> {
     let mut machine = Machine::new(bytes);
-    match machine.run() {
-        Ok(root) => Ok(Pickle {
-            nodes: machine.nodes,
-            root,
-            bytes: machine.stream.position(),
-            suspects: machine.suspects,
-        }),
-        Err(error) => Err((error, machine.stream.position())),
+    let result = machine.run();
+    let (bytes, suspects) = (machine.stream.position(), machine.suspects);
+    match result {
+        Ok(root) => Ok(Pickle { nodes: machine.nodes, root, bytes, suspects }),
+        Err(error) => Err(Failure { error, offset: bytes, suspects }),
     }
 }
 
