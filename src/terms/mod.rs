@@ -15,6 +15,7 @@ mod metric;
 mod model;
 mod outcome;
 mod reading;
+mod sketch;
 mod snapshot;
 mod source;
 mod trainer;
@@ -32,6 +33,7 @@ pub use reading::{
     CheckpointFacts, FileStamp, Reading, Samples, Sketch, SkippedTensor, StepSource, SubjectReading,
     TensorFacts, TensorReading,
 };
+pub use sketch::Comparison;
 pub use snapshot::{RunPhase, RunStatus, Snapshot};
 pub use source::{BlockSource, SourceError, TensorInfo};
 pub use trainer::{LogPoint, TrainerState};
