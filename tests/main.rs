@@ -14,6 +14,8 @@ mod hostile;
 mod model;
 /// The text of a scrape and its budget.
 mod scrape_golden;
+/// The whole stack on loopback, with real servers.
+mod stack;
 /// Arrows, sizes, registries, words.
 mod tidy;
 

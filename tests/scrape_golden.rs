@@ -1,6 +1,5 @@
 //! The text of a scrape, byte by byte, and what Prometheus' own linter says of it.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use prometheus::core::Collector;

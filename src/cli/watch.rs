@@ -16,7 +16,7 @@ use crate::daemon::{self, Daemon};
 use crate::store::Store;
 use crate::telemetry::{self, Counters, Event, LogFormat};
 use crate::terms::Snapshot;
-use crate::{measure, web};
+use crate::{export, measure, web};
 
 /// Watches directories, weighs every new checkpoint, serves page and metrics.
 #[derive(Debug, Args)]
@@ -80,18 +80,20 @@ pub fn serve(
     if let Some(reason) = &daemon.polling_because {
         output::remark(&format!("weighbridge: {reason}"));
     }
+    let catalog = Arc::new(measure::catalog());
+    let senders = export::start_senders(&config.export, &store, &catalog, &counters)?;
     telemetry::Started { listen: &address.to_string(), store: directory }.emit(&counters);
     let app = web::App {
         snapshots: daemon.snapshots.clone(),
         store,
-        catalog: Arc::new(measure::catalog()),
+        catalog,
         counters: Arc::clone(&counters),
         export: config.export,
         weights: Arc::new(daemon::weights),
         settings: config.web,
     };
     started(address, daemon.snapshots.clone());
-    runtime.block_on(run(listener, app, &daemon, &counters))?;
+    runtime.block_on(run(listener, app, &daemon, &senders, &counters))?;
     let begun = Instant::now();
     let drained = daemon.drain();
     runtime.shutdown_timeout(HTTP_DRAIN);
@@ -118,6 +120,7 @@ async fn run(
     listener: TcpListener,
     app: web::App,
     daemon: &Daemon,
+    senders: &export::Senders,
     counters: &Counters,
 ) -> anyhow::Result<()> {
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
@@ -127,10 +130,12 @@ async fn run(
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut heartbeat = tokio::time::interval(HEARTBEAT);
+    let mut snapshots = daemon.snapshots.clone();
     let name = loop {
         tokio::select! {
             _ = terminate.recv() => break "SIGTERM",
             _ = interrupt.recv() => break "SIGINT",
+            Ok(()) = snapshots.changed() => senders.nudge(),
             _ = heartbeat.tick() => anyhow::ensure!(daemon.is_alive(), "a thread of the daemon died: this is a bug"),
         }
     };

@@ -187,13 +187,45 @@ fn export_settings(raw: &raw::Export, text: &str) -> Result<export::Settings, Er
             return Err(Error::value(text, &["export", key], message));
         }
     }
+    let mut labels = raw.labels.clone();
+    for (label, variable) in &raw.labels_from_environment {
+        // Outside a job the variable is not there, and then neither is the label.
+        if let Ok(value) = std::env::var(variable) {
+            labels.insert(label.clone(), value);
+        }
+    }
+    let refuse = |error: export::TargetError| Error::value(text, &["export", "targets"], error);
+    let targets = raw.targets.iter().map(target).collect::<Result<_, _>>().map_err(refuse)?;
     let settings = export::Settings {
         tensor_metrics: raw.tensor_metrics.clone(),
         head_metrics: raw.head_metrics.clone(),
         series_max: raw.series_max,
-        labels: raw.labels.clone(),
+        labels,
+        page_url: raw.page_url.clone(),
+        targets: export::Target::check(targets).map_err(refuse)?,
         idle_max: Duration::from_secs_f64(raw.idle_seconds),
         ..usual
     };
     settings.check().map_err(|error| Error::value(text, &["export", "labels"], error))
+}
+
+fn target(raw: &raw::Target) -> Result<export::Target, export::TargetError> {
+    let usual = export::Target::default();
+    let severity_min = match &raw.severity_min {
+        None => usual.severity_min,
+        Some(word) => Severity::from_name(word)
+            .ok_or_else(|| export::TargetError::Severity { name: raw.name.clone(), word: word.clone() })?,
+    };
+    Ok(export::Target {
+        name: raw.name.clone(),
+        kind: raw.kind.clone(),
+        url: raw.url.clone().map(export::Secret),
+        url_file: raw.url_file.clone(),
+        token_file: raw.token_file.clone(),
+        directory: raw.directory.clone(),
+        command: raw.command.clone(),
+        severity_min,
+        resolved: raw.resolved.unwrap_or(usual.resolved),
+        per_run_hour_max: raw.per_run_hour_max.unwrap_or(usual.per_run_hour_max),
+    })
 }

@@ -161,6 +161,27 @@ pub struct Export {
     pub labels: BTreeMap<String, String>,
     #[serde(deserialize_with = "range::time_seconds")]
     pub idle_seconds: f64,
+    pub labels_from_environment: BTreeMap<String, String>,
+    pub page_url: Option<String>,
+    pub targets: Vec<Target>,
+}
+
+/// A receiver of notices or readings. The name and the kind are all that every target has.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[allow(missing_docs)]
+pub struct Target {
+    pub name: String,
+    pub kind: String,
+    pub url: Option<String>,
+    pub url_file: Option<PathBuf>,
+    pub token_file: Option<PathBuf>,
+    pub directory: Option<PathBuf>,
+    #[serde(default)]
+    pub command: Vec<String>,
+    pub severity_min: Option<String>,
+    pub resolved: Option<bool>,
+    pub per_run_hour_max: Option<u32>,
 }
 
 impl Default for Export {
@@ -172,6 +193,9 @@ impl Default for Export {
             series_max: settings.series_max,
             labels: settings.labels,
             idle_seconds: settings.idle_max.as_secs_f64(),
+            labels_from_environment: BTreeMap::new(),
+            page_url: None,
+            targets: Vec::new(),
         }
     }
 }

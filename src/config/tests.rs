@@ -37,6 +37,15 @@ fn refusals_name_line_key_and_what_is_allowed() {
         ("watch:\n  settle_seconds: .nan\n", "line 2: watch.settle_seconds: NaN is out of range"),
         ("listen: here\n", "line 1: listen: \"here\" is no address"),
         ("log:\n  level: info\n  format: xml\n", "line 3: log.format: log format \"xml\" is neither"),
+        (
+            "export:\n  targets: [{name: a, kind: pager}]\n",
+            "line 2: export.targets: target a: kind \"pager\" is not",
+        ),
+        (
+            "export:\n  targets: [{name: a, kind: slack, severity_min: loud}]\n",
+            "line 2: export.targets: target a: severity",
+        ),
+        ("export:\n  targets: [{name: a, kind: slack, link: x}]\n", "unknown field `link`"),
         ("export:\n  labels: {run: x}\n", "line 2: export.labels: "),
         ("export:\n  tensor_metrics: [nonsense]\n", "line 2: export.tensor_metrics: no metric"),
         ("detect:\n  detectors:\n    nonsense: {}\n", "line 3: detect.detectors.nonsense: no detector"),

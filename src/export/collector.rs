@@ -4,6 +4,7 @@
 //! before the next class begins, so that a large run cannot push the findings of a small one out.
 
 use std::collections::{BTreeMap, HashSet};
+use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use prometheus::core::{Collector, Desc};
@@ -68,7 +69,7 @@ impl Collector for SnapshotCollector<'_> {
         for class in [Weights::offenders, Weights::model, Weights::roles, Weights::tensors, Weights::heads] {
             for run in &runs {
                 if let Some(reading) = &run.latest {
-                    class(&mut weights, run, reading);
+                    class(&mut weights, &run.open, reading);
                 }
             }
         }
@@ -90,7 +91,7 @@ impl SnapshotCollector<'_> {
         let ready = f64::from(u8::from(self.snapshot.ready));
         out.gauge("ready", "1 once everything found by the first scan is weighed or queued", &[], ready);
         let trouble = f64::from(u8::from(self.snapshot.store_trouble.is_some()));
-        out.gauge("store_trouble", "1 while nothing new can be stored; /healthz says why", &[], trouble);
+        out.gauge("store_trouble", "1 while nothing new can be stored; /readyz says why", &[], trouble);
     }
 
     fn own_counters(&self, out: &mut Families) {
@@ -144,7 +145,9 @@ fn run_families(out: &mut Families, status: &RunStatus) {
     }
     findings(out, status);
     if let Some(reading) = &status.latest {
-        reading_families(out, status, reading);
+        let help = "Time to weigh, judge and store the latest checkpoint";
+        out.gauge("checkpoint_duration_seconds", help, &run, status.duration_seconds);
+        reading_families(out, reading);
     }
 }
 
@@ -159,8 +162,23 @@ fn findings(out: &mut Families, status: &RunStatus) {
     }
 }
 
-fn reading_families(out: &mut Families, status: &RunStatus, reading: &Reading) {
-    let run = [("run", status.run.as_str())];
+/// Samples of one reading alone, for receivers that take each checkpoint with its own time.
+pub(super) fn reading_families_of(
+    reading: &Reading,
+    catalog: &Catalog,
+    settings: &Settings,
+) -> Vec<MetricFamily> {
+    let mut out = Families::new(&settings.labels, settings.series_max);
+    reading_families(&mut out, reading);
+    let mut weights = Weights { out: &mut out, catalog, settings };
+    for class in [Weights::model, Weights::roles, Weights::tensors, Weights::heads] {
+        class(&mut weights, &[], reading);
+    }
+    out.finish()
+}
+
+fn reading_families(out: &mut Families, reading: &Reading) {
+    let run = [("run", reading.key.run.as_str())];
     let mut gauge = |name, help, value: f64| out.gauge(name, help, &run, value);
     gauge("run_step", "Step of the latest checkpoint", reading.key.step.0 as f64);
     let written = reading.checkpoint.timestamp_seconds;
@@ -171,8 +189,6 @@ fn reading_families(out: &mut Families, status: &RunStatus, reading: &Reading) {
     );
     let bytes = reading.checkpoint.bytes() as f64;
     gauge("checkpoint_bytes", "Size of all files of the latest checkpoint", bytes);
-    let duration = status.duration_seconds;
-    gauge("checkpoint_duration_seconds", "Time to weigh, judge and store the latest checkpoint", duration);
     let coverage = reading.coverage_ratio();
     gauge("coverage_ratio", "Share of the latest checkpoint's elements that were weighed", coverage);
     if let Some(steps) = reading.trainer.max_steps {
@@ -203,26 +219,30 @@ struct Weights<'a> {
 
 impl Weights<'_> {
     /// Tensors that open findings name: by name, whatever else is dropped.
-    fn offenders(&mut self, run: &RunStatus, reading: &Reading) {
-        let named = offenders(&run.open);
+    fn offenders(&mut self, open: &[Arc<Finding>], reading: &Reading) {
+        let named = offenders(open);
         for tensor in reading.tensors.iter().filter(|tensor| named.contains(&*tensor.facts.name)) {
-            self.tensor(run, tensor);
+            self.tensor(reading, tensor);
         }
     }
 
     /// All other tensors, with the short list.
-    fn tensors(&mut self, run: &RunStatus, reading: &Reading) {
-        let named = offenders(&run.open);
+    fn tensors(&mut self, open: &[Arc<Finding>], reading: &Reading) {
+        let named = offenders(open);
         for tensor in reading.tensors.iter().filter(|tensor| !named.contains(&*tensor.facts.name)) {
-            self.tensor(run, tensor);
+            self.tensor(reading, tensor);
         }
     }
 
-    fn tensor(&mut self, run: &RunStatus, tensor: &TensorReading) {
+    fn tensor(&mut self, reading: &Reading, tensor: &TensorReading) {
         let layer = tensor.facts.meaning.layer.map(|layer| layer.to_string()).unwrap_or_default();
         let role = tensor.facts.meaning.role.name();
-        let labels =
-            [("run", run.run.as_str()), ("tensor", &*tensor.facts.name), ("role", role), ("layer", &layer)];
+        let labels = [
+            ("run", reading.key.run.as_str()),
+            ("tensor", &*tensor.facts.name),
+            ("role", role),
+            ("layer", &layer),
+        ];
         for metric in &self.settings.tensor_metrics {
             if let Some(&value) = tensor.samples.get(metric.as_str()) {
                 let help = self.help(metric, "each tensor");
@@ -232,14 +252,18 @@ impl Weights<'_> {
     }
 
     /// Metrics of layers and of the whole model: few, and all of them.
-    fn model(&mut self, run: &RunStatus, reading: &Reading) {
+    fn model(&mut self, _: &[Arc<Finding>], reading: &Reading) {
         for subject in &reading.subjects {
             let layer;
             let (prefix, about, labels) = match &subject.subject {
-                Subject::Model => ("model", "the whole model", vec![("run", run.run.as_str())]),
+                Subject::Model => ("model", "the whole model", vec![("run", reading.key.run.as_str())]),
                 Subject::Layer(number) => {
                     layer = number.to_string();
-                    ("layer", "each layer", vec![("run", run.run.as_str()), ("layer", layer.as_str())])
+                    (
+                        "layer",
+                        "each layer",
+                        vec![("run", reading.key.run.as_str()), ("layer", layer.as_str())],
+                    )
                 }
                 Subject::Head { .. } | Subject::Tensor(_) => continue,
             };
@@ -251,7 +275,7 @@ impl Weights<'_> {
     }
 
     /// Quantiles over the tensors of a role, of every metric that is not on the short list.
-    fn roles(&mut self, run: &RunStatus, reading: &Reading) {
+    fn roles(&mut self, _: &[Arc<Finding>], reading: &Reading) {
         let mut values: BTreeMap<(&str, MetricName), Vec<f64>> = BTreeMap::new();
         let mut tensors: BTreeMap<&str, u64> = BTreeMap::new();
         for tensor in &reading.tensors {
@@ -264,7 +288,7 @@ impl Weights<'_> {
             }
         }
         for (role, count) in tensors {
-            let labels = [("run", run.run.as_str()), ("role", role)];
+            let labels = [("run", reading.key.run.as_str()), ("role", role)];
             self.out.budgeted(
                 "role_tensors",
                 "Tensors of the role in the latest checkpoint",
@@ -277,17 +301,18 @@ impl Weights<'_> {
             let name = format!("role_{metric}");
             let help = self.help(metric, "the tensors of a role, as quantiles");
             for (quantile, word) in QUANTILES {
-                let labels = [("run", run.run.as_str()), ("role", role), ("q", word)];
+                let labels = [("run", reading.key.run.as_str()), ("role", role), ("q", word)];
                 self.out.budgeted(&name, &help, &labels, quantile_of(&values, quantile));
             }
         }
     }
 
-    fn heads(&mut self, run: &RunStatus, reading: &Reading) {
+    fn heads(&mut self, _: &[Arc<Finding>], reading: &Reading) {
         for subject in &reading.subjects {
             let Subject::Head { layer, head } = subject.subject else { continue };
             let (layer, head) = (layer.to_string(), head.to_string());
-            let labels = [("run", run.run.as_str()), ("layer", layer.as_str()), ("head", head.as_str())];
+            let labels =
+                [("run", reading.key.run.as_str()), ("layer", layer.as_str()), ("head", head.as_str())];
             for metric in &self.settings.head_metrics {
                 if let Some(&value) = subject.samples.get(metric.as_str()) {
                     let help = self.help(metric, "each attention head");
@@ -303,7 +328,7 @@ impl Weights<'_> {
     }
 }
 
-fn offenders(open: &[std::sync::Arc<Finding>]) -> HashSet<&str> {
+fn offenders(open: &[Arc<Finding>]) -> HashSet<&str> {
     open.iter().flat_map(|finding| finding.tensors.iter().map(String::as_str)).collect()
 }
 

@@ -13,16 +13,22 @@ mod families;
 pub mod notices;
 mod openmetrics;
 mod prometheus;
+mod readings;
+mod remote_write;
+mod senders;
 mod settings;
+mod tensorboard;
 
 pub use collector::SnapshotCollector;
-pub use notices::{CourierHandle, Secret, Target, start_courier};
+pub use notices::{Needs, Secret, Target, TargetError};
 pub use openmetrics::openmetrics_text;
 pub use prometheus::prometheus_text;
+pub use senders::{Senders, start_senders};
 pub use settings::{Error, Settings};
 
 use self::prometheus::PrometheusText;
 use crate::export::openmetrics::OpenMetricsText;
+use crate::terms::Reading;
 
 /// Prefix of every series.
 pub const PREFIX: &str = "weighbridge_";
@@ -47,6 +53,8 @@ pub enum Kind {
     Scrape(&'static dyn ScrapeFormat),
     /// Steps in the lives of findings, sent to receivers.
     Notify(&'static dyn notices::Notifier),
+    /// Readings with their checkpoints' own times, sent to receivers.
+    Readings(&'static dyn ReadingWriter),
 }
 
 /// A format of `/metrics`.
@@ -59,6 +67,15 @@ pub trait ScrapeFormat: Sync {
 
     /// The families as text.
     fn render(&self, families: &[::prometheus::proto::MetricFamily]) -> String;
+}
+
+/// Writes readings in the form that one kind of receiver takes.
+pub trait ReadingWriter: Sync {
+    /// The delivery that hands over one reading. `families` are its samples, as a scrape has them.
+    fn write(&self, reading: &Reading, families: &[::prometheus::proto::MetricFamily]) -> notices::Delivery;
+
+    /// How the target is reached.
+    fn needs(&self) -> Needs;
 }
 
 /// Every way out. The last scrape format is the one for clients that ask for nothing.
@@ -99,6 +116,18 @@ pub static EXPORTERS: &[Entry] = &[
         since: "0.1.0",
         kind: Kind::Notify(&notices::Command),
     },
+    Entry {
+        name: "remote_write",
+        summary: "readings with their own times to Prometheus, Mimir, Thanos, VictoriaMetrics",
+        since: "0.1.0",
+        kind: Kind::Readings(&remote_write::RemoteWrite),
+    },
+    Entry {
+        name: "tensorboard",
+        summary: "readings as scalars and histograms into TensorBoard's event files",
+        since: "0.1.0",
+        kind: Kind::Readings(&tensorboard::TensorBoard),
+    },
 ];
 
 /// The format for that `Accept` header.
@@ -107,7 +136,7 @@ pub fn negotiate(accept: &str) -> &'static dyn ScrapeFormat {
         .iter()
         .filter_map(|entry| match entry.kind {
             Kind::Scrape(format) => Some(format),
-            Kind::Notify(_) => None,
+            Kind::Notify(_) | Kind::Readings(_) => None,
         })
         .find(|format| format.is_wanted(accept))
         .unwrap_or(&PrometheusText)

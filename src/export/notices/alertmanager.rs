@@ -8,7 +8,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
-use super::{Change, Delivery, Notice, Notifier};
+use super::{Change, Delivery, Notice, Notifier, post_json};
 use crate::terms::Severity;
 
 /// POSTs to `/api/v2/alerts` below the target's address.
@@ -35,7 +35,7 @@ impl Notifier for Alertmanager {
             }
             alerts.push(alert(notice, notice.finding.severity, ends));
         }
-        Delivery::Post { path: "/api/v2/alerts", headers: Vec::new(), body: Value::Array(alerts).to_string() }
+        post_json("/api/v2/alerts", Vec::new(), &Value::Array(alerts))
     }
 
     fn batch_max(&self) -> usize {
@@ -100,7 +100,7 @@ mod tests {
         let change = Change::Raised { from: Severity::Warning };
         let notice = Notice { finding: &finding, change, page: None, labels: &labels };
         let Delivery::Post { body, .. } = Alertmanager.write(&[notice], 1_700_000_100.0) else { panic!() };
-        let alerts: Value = serde_json::from_str(&body).unwrap();
+        let alerts: Value = serde_json::from_slice(&body).unwrap();
         assert_eq!(alerts[0]["labels"]["severity"], "warning");
         assert_eq!(alerts[0]["endsAt"], "2023-11-14T22:15:00Z");
         assert_eq!(alerts[1]["labels"]["severity"], "critical");

@@ -1,6 +1,8 @@
 //! Carries deliveries out of the house: HTTP with a time limit, commands with a time limit.
 
+use std::fs::{self, OpenOptions};
 use std::io::{Read, Write};
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -65,6 +67,7 @@ impl Carrier for Line {
     fn carry(&self, delivery: &Delivery, target: &Target) -> Result<(), Failure> {
         match delivery {
             Delivery::Post { path, headers, body } => self.post(target, path, headers, body),
+            Delivery::Append { file, head, bytes } => append(target, file, head, bytes),
             Delivery::Run { environment, input } => run(&target.command, environment, input),
         }
     }
@@ -80,11 +83,10 @@ impl Line {
         target: &Target,
         path: &str,
         headers: &[(&str, String)],
-        body: &str,
+        body: &[u8],
     ) -> Result<(), Failure> {
         let address = target.address().map_err(later)?;
-        let mut request =
-            self.agent.post(format!("{}{path}", address.0)).header("content-type", "application/json");
+        let mut request = self.agent.post(format!("{}{path}", address.0));
         if let Some(token) = target.token().map_err(later)? {
             request = request.header("authorization", format!("Bearer {}", token.0));
         }
@@ -117,6 +119,20 @@ fn without_address(error: &ureq::Error) -> String {
         ureq::Error::TooManyRedirects => "the receiver redirects, and redirects are not followed".into(),
         _ => "the request failed".into(),
     }
+}
+
+/// Appends to a file below the target's directory. The directories on the way are made.
+fn append(target: &Target, file: &Path, head: &[u8], bytes: &[u8]) -> Result<(), Failure> {
+    let Some(directory) = &target.directory else { return Err(later("no directory is set")) };
+    let path = directory.join(file);
+    let write = || -> std::io::Result<()> {
+        path.parent().map_or(Ok(()), fs::create_dir_all)?;
+        let mut out = OpenOptions::new().create(true).append(true).open(&path)?;
+        let bytes = if out.metadata()?.len() == 0 { [head, bytes].concat() } else { bytes.to_vec() };
+        out.write_all(&bytes)?;
+        out.sync_data()
+    };
+    write().map_err(|error| later(format!("{}: {error}", path.display())))
 }
 
 fn run(command: &[String], environment: &[(&str, String)], input: &str) -> Result<(), Failure> {

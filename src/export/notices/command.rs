@@ -1,6 +1,6 @@
 //! A command of the operator: for pagers, for scripts that hold or roll back a job.
 
-use super::{Delivery, Notice, Notifier, webhook};
+use super::{Delivery, Needs, Notice, Notifier, webhook};
 
 /// Runs the target's command, without a shell. The webhook's JSON is its standard input; what scripts
 /// need most is in `WEIGHBRIDGE_*`. Exit status 0 means taken.
@@ -25,7 +25,7 @@ impl Notifier for Command {
         Delivery::Run { environment, input: webhook::message(notice).to_string() }
     }
 
-    fn needs_url(&self) -> bool {
-        false
+    fn needs(&self) -> Needs {
+        Needs::Command
     }
 }

@@ -2,10 +2,10 @@
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
-use super::{Carrier, Change, Failure, Line, Notice, Notifier, Target};
+use super::{Carrier, Change, Failure, Notice, Notifier, Target};
+use crate::export::senders::{SLEEP_MAX, pause};
 use crate::store::Store;
 use crate::telemetry::{Counters, Delivered, DeliveryFailed, Event};
 use crate::terms::{Finding, Severity};
@@ -37,19 +37,12 @@ const MET: &str = "met";
 /// Mark of a finding that the target knows to be over.
 const RESOLVED: &str = "resolved";
 
-/// First pause after a failure; it doubles up to [`PAUSE_MAX`].
-const PAUSE_MIN: Duration = Duration::from_secs(1);
-const PAUSE_MAX: Duration = Duration::from_secs(300);
-
 /// A target that forgets is told again what stands this often: well within the hour that its alerts stand,
 /// and soon after it was restarted.
 const AGAIN: f64 = 60.0;
 
 /// The window of the rate limit, seconds.
 const HOUR: f64 = 3600.0;
-
-/// Longest sleep without a nudge: bounds what a lost one costs.
-const SLEEP_MAX: Duration = Duration::from_secs(60);
 
 /// Keeps the targets informed.
 pub struct Courier<L, C> {
@@ -101,6 +94,11 @@ impl<L: Ledger, C: Carrier> Courier<L, C> {
             labels,
             desks: targets.into_iter().filter_map(desk).collect(),
         }
+    }
+
+    /// True where nobody wants notices.
+    pub fn is_idle(&self) -> bool {
+        self.desks.is_empty()
     }
 
     /// Brings every target up to date as far as it lets us. Returns when to come again at the latest.
@@ -238,12 +236,7 @@ impl<L: Ledger, C: Carrier> Courier<L, C> {
 
     fn failed(&self, desk: &mut Desk, failure: Failure, now: f64) {
         desk.failures += 1;
-        let doubled = PAUSE_MIN.saturating_mul(1 << desk.failures.min(16).saturating_sub(1)).min(PAUSE_MAX);
-        let asked = match &failure {
-            Failure::Later { after, .. } => after.unwrap_or_default(),
-            Failure::Refused(_) => Duration::ZERO,
-        };
-        desk.not_before = now + doubled.max(asked).as_secs_f64();
+        desk.not_before = now + pause(desk.failures, &failure).as_secs_f64();
         let error = failure.to_string();
         DeliveryFailed { target: &desk.target.name, error: &error, attempts: desk.failures }
             .emit(&self.counters);
@@ -276,43 +269,6 @@ fn next(finding: &Finding, target: &Target, mark: Option<&String>) -> Option<Cha
 /// What the target knows once it has taken the notice.
 fn mark(notice: &Notice<'_>) -> &'static str {
     if notice.change == Change::Resolved { RESOLVED } else { notice.finding.severity.name() }
-}
-
-/// Wakes the courier. It ends when this is dropped; a delivery in hand is made again at the next start.
-pub struct CourierHandle {
-    nudge: SyncSender<()>,
-}
-
-impl CourierHandle {
-    /// Findings may have changed. Never waits.
-    pub fn nudge(&self) {
-        let _ = self.nudge.try_send(());
-    }
-}
-
-/// Starts a courier in a thread of its own. With no targets it sleeps.
-pub fn start_courier(
-    settings: &crate::export::Settings,
-    store: Store,
-    counters: Arc<Counters>,
-) -> std::io::Result<CourierHandle> {
-    let (page, labels) = (settings.page_url.clone(), settings.labels.clone());
-    let courier = Courier::new(settings.targets.clone(), page, labels, store, Line::default(), counters);
-    let (nudge, woken) = sync_channel(1);
-    if !courier.desks.is_empty() {
-        std::thread::Builder::new().name("courier".into()).spawn(move || run(courier, &woken))?;
-    }
-    Ok(CourierHandle { nudge })
-}
-
-fn run(mut courier: Courier<Store, Line>, woken: &Receiver<()>) {
-    loop {
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0.0, |time| time.as_secs_f64());
-        let wait = courier.round(now);
-        if woken.recv_timeout(wait) == Err(RecvTimeoutError::Disconnected) {
-            return;
-        }
-    }
 }
 
 #[cfg(test)]

@@ -39,7 +39,7 @@ impl Carrier for Desktop {
             return Err(failure.clone());
         }
         let Delivery::Post { body, .. } = delivery else { panic!("not a post") };
-        inner.carried.push(serde_json::from_str(body).unwrap());
+        inner.carried.push(serde_json::from_slice(body).unwrap());
         Ok(())
     }
 }

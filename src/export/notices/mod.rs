@@ -17,12 +17,13 @@ mod webhook;
 pub use alertmanager::Alertmanager;
 pub use carrier::{Carrier, Failure, Line};
 pub use command::Command;
-pub use courier::{Courier, CourierHandle, Ledger, start_courier};
+pub use courier::{Courier, Ledger};
 pub use slack::Slack;
-pub use target::{Secret, Target, TargetError};
+pub use target::{Needs, Secret, Target, TargetError};
 pub use webhook::Webhook;
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 
 use crate::terms::{Finding, Severity};
 
@@ -107,10 +108,19 @@ pub enum Delivery {
     Post {
         /// Added to the target's address.
         path: &'static str,
-        /// Headers beside the content type and the token.
+        /// Headers beside the token.
         headers: Vec<(&'static str, String)>,
-        /// JSON.
-        body: String,
+        /// As the headers say.
+        body: Vec<u8>,
+    },
+    /// Bytes at the end of a file below the target's directory.
+    Append {
+        /// File, relative to the directory.
+        file: PathBuf,
+        /// What the file begins with where it is new.
+        head: Vec<u8>,
+        /// What is appended.
+        bytes: Vec<u8>,
     },
     /// The target's own command.
     Run {
@@ -119,6 +129,12 @@ pub enum Delivery {
         /// Standard input.
         input: String,
     },
+}
+
+/// A POST of JSON.
+fn post_json(path: &'static str, headers: Vec<(&'static str, String)>, body: &serde_json::Value) -> Delivery {
+    let kind = ("content-type", "application/json".to_owned());
+    Delivery::Post { path, headers: [vec![kind], headers].concat(), body: body.to_string().into_bytes() }
 }
 
 /// Writes notices in the form that one kind of receiver takes.
@@ -137,9 +153,9 @@ pub trait Notifier: Sync {
         false
     }
 
-    /// True where the target needs an address, false where it needs a command.
-    fn needs_url(&self) -> bool {
-        true
+    /// How the target is reached.
+    fn needs(&self) -> Needs {
+        Needs::Url
     }
 }
 

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::{Change, Delivery, Notice, Notifier};
+use super::{Change, Delivery, Notice, Notifier, post_json};
 use crate::terms::Severity;
 
 /// POSTs a headline and one attachment.
@@ -41,7 +41,7 @@ impl Notifier for Slack {
             attachment["title_link"] = page.into();
         }
         let body = json!({"text": escape(&notice.headline()), "attachments": [attachment]});
-        Delivery::Post { path: "", headers: Vec::new(), body: body.to_string() }
+        post_json("", Vec::new(), &body)
     }
 }
 

@@ -4,7 +4,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 use super::Notifier;
-use crate::export::{EXPORTERS, Kind};
+use crate::export::{EXPORTERS, Kind, ReadingWriter};
 use crate::terms::Severity;
 
 /// Text that must not show up in logs, pages or error messages.
@@ -30,6 +30,8 @@ pub struct Target {
     pub url_file: Option<PathBuf>,
     /// File that holds a bearer token, read at each delivery.
     pub token_file: Option<PathBuf>,
+    /// Directory that event files are written into, where the kind writes files.
+    pub directory: Option<PathBuf>,
     /// Program and arguments, where the kind is a command. Run without a shell.
     pub command: Vec<String>,
     /// Findings below this are not told.
@@ -49,6 +51,7 @@ impl Default for Target {
             url: None,
             url_file: None,
             token_file: None,
+            directory: None,
             command: Vec::new(),
             severity_min: Severity::Warning,
             resolved: true,
@@ -61,10 +64,10 @@ impl Default for Target {
 #[derive(Debug, PartialEq, thiserror::Error)]
 pub enum TargetError {
     /// The store's marks would be mixed up, or a log line could not say which.
-    #[error("notify: target {0:?}: a name is 1 to 64 letters, digits, - or _, and no two targets share one")]
+    #[error("target {0:?}: a name is 1 to 64 letters, digits, - or _, and no two targets share one")]
     Name(String),
     /// No exporter of that name takes notices.
-    #[error("notify: target {name}: kind {kind:?} is not one of {known}")]
+    #[error("target {name}: kind {kind:?} is not one of {known}")]
     Kind {
         /// The target.
         name: String,
@@ -73,8 +76,16 @@ pub enum TargetError {
         /// What could have been.
         known: String,
     },
+    /// Not a severity.
+    #[error("target {name}: severity {word:?} is neither info, warning nor critical")]
+    Severity {
+        /// The target.
+        name: String,
+        /// What was written.
+        word: String,
+    },
     /// It cannot be reached as described.
-    #[error("notify: target {name}: {detail}")]
+    #[error("target {name}: {detail}")]
     Reach {
         /// The target.
         name: String,
@@ -84,9 +95,32 @@ pub enum TargetError {
 }
 
 impl Target {
-    /// The exporter that writes for it.
+    /// The exporter of notices that writes for it.
     pub fn notifier(&self) -> Option<&'static dyn Notifier> {
-        notifiers().find(|(name, _)| *name == self.kind).map(|(_, notifier)| notifier)
+        match self.receiver()? {
+            Kind::Notify(notifier) => Some(notifier),
+            _ => None,
+        }
+    }
+
+    /// The exporter of readings that writes for it.
+    pub fn reading_writer(&self) -> Option<&'static dyn ReadingWriter> {
+        match self.receiver()? {
+            Kind::Readings(writer) => Some(writer),
+            _ => None,
+        }
+    }
+
+    fn receiver(&self) -> Option<Kind> {
+        receivers().find(|(name, _)| *name == self.kind).map(|(_, kind)| kind)
+    }
+
+    fn needs(&self) -> Option<Needs> {
+        match self.receiver()? {
+            Kind::Notify(notifier) => Some(notifier.needs()),
+            Kind::Readings(writer) => Some(writer.needs()),
+            Kind::Scrape(_) => None,
+        }
     }
 
     /// The targets, if all can be used.
@@ -104,16 +138,17 @@ impl Target {
 
     fn check_reach(&self) -> Result<(), TargetError> {
         let refuse = |detail| Err(TargetError::Reach { name: self.name.clone(), detail });
-        let Some(notifier) = self.notifier() else {
-            let known = notifiers().map(|(name, _)| name).collect::<Vec<_>>().join(", ");
-            return Err(TargetError::Kind { name: self.name.clone(), kind: self.kind.clone(), known });
-        };
-        if !notifier.needs_url() {
-            return if self.command.is_empty() {
-                refuse("needs a command: program and arguments")
-            } else {
-                Ok(())
-            };
+        match self.needs() {
+            None => {
+                let known = receivers().map(|(name, _)| name).collect::<Vec<_>>().join(", ");
+                return Err(TargetError::Kind { name: self.name.clone(), kind: self.kind.clone(), known });
+            }
+            Some(Needs::Url) => {}
+            Some(Needs::Command) if self.command.is_empty() => {
+                return refuse("needs a command: program and arguments");
+            }
+            Some(Needs::Directory) if self.directory.is_none() => return refuse("needs a directory"),
+            Some(_) => return Ok(()),
         }
         match (&self.url, &self.url_file) {
             (Some(Secret(url)), None) if url.starts_with("http://") || url.starts_with("https://") => Ok(()),
@@ -145,11 +180,22 @@ fn secret_in(file: &Path) -> Result<String, String> {
     Ok(text.lines().next().unwrap_or_default().trim().to_owned())
 }
 
-fn notifiers() -> impl Iterator<Item = (&'static str, &'static dyn Notifier)> {
-    EXPORTERS.iter().filter_map(|entry| match entry.kind {
-        Kind::Notify(notifier) => Some((entry.name, notifier)),
-        _ => None,
-    })
+fn receivers() -> impl Iterator<Item = (&'static str, Kind)> {
+    EXPORTERS
+        .iter()
+        .filter(|entry| !matches!(entry.kind, Kind::Scrape(_)))
+        .map(|entry| (entry.name, entry.kind))
+}
+
+/// How a kind of target is reached.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Needs {
+    /// An address.
+    Url,
+    /// A command.
+    Command,
+    /// A directory.
+    Directory,
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{Delivery, Notice, Notifier};
+use super::{Delivery, Notice, Notifier, post_json};
 
 /// Version of the JSON. A field may be added without a new one.
 const VERSION: u32 = 1;
@@ -14,11 +14,7 @@ pub struct Webhook;
 impl Notifier for Webhook {
     fn write(&self, notices: &[Notice<'_>], _now_seconds: f64) -> Delivery {
         let notice = &notices[0];
-        Delivery::Post {
-            path: "",
-            headers: vec![("idempotency-key", notice.id())],
-            body: message(notice).to_string(),
-        }
+        post_json("", vec![("idempotency-key", notice.id())], &message(notice))
     }
 }
 
