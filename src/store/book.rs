@@ -130,6 +130,8 @@ pub struct Book {
     head: u64,
     /// Every commit that is known, and its reading.
     commits: BTreeMap<u64, Option<ReadingKey>>,
+    /// Commits that hold a reading of a run whose name is lost.
+    nameless: Vec<u64>,
     /// Highest run number that was ever given.
     run_last: u32,
 }
@@ -156,7 +158,7 @@ impl Book {
             }
             keys::MANIFEST => {
                 let number = keys::u64_at(key, 1).ok_or(bad(Malformed("short key")))?;
-                self.take_manifest(number, Manifest::from_bytes(number, value).map_err(bad)?)?;
+                self.take_manifest(number, Manifest::from_bytes(number, value).map_err(bad)?);
             }
             keys::FINDING => {
                 let run = keys::u32_at(key, 1).ok_or(bad(Malformed("short key")))?;
@@ -186,15 +188,17 @@ impl Book {
         Ok(())
     }
 
-    fn take_manifest(&mut self, number: u64, manifest: Manifest) -> Result<(), Error> {
+    fn take_manifest(&mut self, number: u64, manifest: Manifest) {
         self.head = self.head.max(number);
         let old = self.commits.insert(number, None).flatten();
         match manifest {
             Manifest::Reading(entry) => {
-                let nameless = || Error::damaged(format!("commit {number}"), "its run has no name");
-                let key = self.key(entry.place).ok_or_else(nameless)?;
-                self.readings.insert(key.clone(), entry);
-                self.commits.insert(number, Some(key));
+                if let Some(key) = self.key(entry.place) {
+                    self.readings.insert(key.clone(), entry);
+                    self.commits.insert(number, Some(key));
+                } else {
+                    self.nameless.push(number);
+                }
             }
             Manifest::Other => {}
             Manifest::Forgotten(run) => {
@@ -202,7 +206,6 @@ impl Book {
                 old.and_then(|key| self.readings.remove(&key));
             }
         }
-        Ok(())
     }
 
     /// Takes a whole run out, as its removal from the database does.
@@ -237,6 +240,11 @@ impl Book {
     /// True when the commit of that number is known.
     pub fn knows(&self, number: u64) -> bool {
         self.commits.contains_key(&number)
+    }
+
+    /// Commits that hold a reading of a run whose name is lost.
+    pub fn nameless(&self) -> &[u64] {
+        &self.nameless
     }
 
     /// The reading of a commit.

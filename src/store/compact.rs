@@ -135,7 +135,8 @@ impl Store {
         let mut failed = None;
         changes.0.retain(|change| match change {
             Change::Put(key, _) => match self.inner.database.get(key) {
-                Ok(value) => value.is_some_and(|value| value.number == number),
+                // Names and lists are in several commits on purpose: all of these stay.
+                Ok(value) => value.is_some_and(|value| value.number == number || is_shared(key)),
                 Err(error) => {
                     failed = Some(error);
                     true
@@ -195,6 +196,11 @@ impl Store {
             std::fs::rename(&fresh, dir).map_err(io)
         })
     }
+}
+
+fn is_shared(key: &[u8]) -> bool {
+    let kinds = [keys::RUN, keys::METRIC, keys::ROSTER, keys::ABSENCES];
+    key.first().is_some_and(|kind| kinds.contains(kind))
 }
 
 /// What becomes of a record.

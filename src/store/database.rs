@@ -12,6 +12,10 @@ use super::Error;
 use super::changes::{Change, Changes};
 use super::codec::{Reader, Writer};
 
+/// Tries to get sled's lock, and the pause between them: a second at most.
+const LOCK_TRIES: u32 = 50;
+const LOCK_PAUSE: std::time::Duration = std::time::Duration::from_millis(20);
+
 /// The database of an open store: one tree, because only one tree's batch is atomic.
 #[derive(Debug)]
 pub struct Database {
@@ -88,6 +92,9 @@ fn name(key: &[u8]) -> String {
 
 impl Database {
     /// Opens it, or makes it where there is none.
+    ///
+    /// The caller holds the store's own lock, so sled's can only be held by a child process that this one is
+    /// just starting, for a moment: that is waited for.
     pub fn open(dir: &Path, cache_bytes: u64) -> Result<Self, Error> {
         let tree = open_tree(dir, cache_bytes)?;
         Ok(Self { dir: dir.to_owned(), cache_bytes, tree: RwLock::new(Some(tree)) })
@@ -215,6 +222,16 @@ impl Lookup for Database {
 }
 
 fn open_tree(dir: &Path, cache_bytes: u64) -> Result<sled::Db, Error> {
+    for _ in 0..LOCK_TRIES {
+        match open_once(dir, cache_bytes) {
+            Err(Error::Held { .. }) => std::thread::sleep(LOCK_PAUSE),
+            other => return other,
+        }
+    }
+    open_once(dir, cache_bytes)
+}
+
+fn open_once(dir: &Path, cache_bytes: u64) -> Result<sled::Db, Error> {
     let config = sled::Config::new()
         .path(dir)
         .cache_capacity(cache_bytes)

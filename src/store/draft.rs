@@ -16,6 +16,9 @@ use crate::terms::{Attempt, Finding, MetricName, Reading, RunId};
 /// Most findings of one commit: the low bits of a finding's order of opening.
 const FINDINGS_BITS: u32 = 20;
 
+/// Every so many commits, names and lists that other commits rest on are written once more: some 12 kB.
+const SHARED_EVERY: u64 = 32;
+
 /// A commit in the making.
 #[derive(Debug)]
 pub struct Draft<'a> {
@@ -52,21 +55,31 @@ impl<'a> Draft<'a> {
 
     /// The run's number; a new run gets one.
     pub fn run(&mut self, run: &RunId) -> u32 {
-        if let Some(number) = self.book.run(run).or_else(|| self.runs.get(run).copied()) {
+        if let Some(number) = self.runs.get(run) {
+            return *number;
+        }
+        let known = self.book.run(run);
+        if let Some(number) = known.filter(|_| !self.puts_shared_again()) {
             return number;
         }
-        let number = self.book.next_run() + self.runs.len() as u32;
+        let number = known.unwrap_or_else(|| self.book.next_run() + self.runs.len() as u32);
         self.runs.insert(run.clone(), number);
         self.changes.put(keys::run(run.as_str()), small(number));
         number
     }
 
+    /// What many readings rest on is written again now and then, so that no single lost commit costs them.
+    fn puts_shared_again(&self) -> bool {
+        self.number.is_multiple_of(SHARED_EVERY)
+    }
+
     fn metric(&mut self, name: MetricName) -> u32 {
-        if let Some(number) = self.book.metric(name).or_else(|| self.metrics.get(name).copied()) {
+        let known = self.book.metric(name).or_else(|| self.metrics.get(name).copied());
+        if let Some(number) = known.filter(|_| !self.puts_shared_again()) {
             return number;
         }
-        let number = self.metrics_next;
-        self.metrics_next += 1;
+        let number = known.unwrap_or(self.metrics_next);
+        self.metrics_next = self.metrics_next.max(number + 1);
         self.metrics.insert(name, number);
         self.changes.put(keys::metric(name), small(number));
         number
@@ -132,7 +145,7 @@ impl<'a> Draft<'a> {
     fn shared(&mut self, kind: u8, run: u32, value: Vec<u8>) -> Result<u64, Error> {
         let hash = xxh3_64(&value);
         let key = keys::shared(kind, run, hash);
-        if self.database.get(&key)?.is_none() {
+        if self.puts_shared_again() || self.database.get(&key)?.is_none() {
             self.changes.put(key, value);
         }
         Ok(hash)

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use super::book::{Book, Manifest};
@@ -41,6 +41,8 @@ pub(super) struct Inner {
     /// Why the database is behind the journal, if it is.
     failing: Mutex<Option<String>>,
     heals: AtomicU32,
+    /// Bytes that the last commit needed, where there was no room for them; else 0.
+    refused_bytes: AtomicU64,
     /// Last, so that it is let go after the database is closed.
     lock: Lock,
 }
@@ -74,6 +76,7 @@ impl Store {
             damage: Mutex::new(opened.damage),
             failing: Mutex::default(),
             heals: AtomicU32::new(0),
+            refused_bytes: AtomicU64::new(0),
             lock,
         };
         Ok(Store { inner: Arc::new(inner) })
@@ -176,8 +179,11 @@ impl Store {
         let Filled { number, changes, sketches, quantiles } = filled;
         let bytes = changes.to_bytes();
         // Twice, because the changes go to the database as well, and that may rewrite what lies around them.
-        self.make_sure_of_room(2 * (bytes.len() + sketches.len() + quantiles.len()) as u64)?;
+        let needed = 2 * (bytes.len() + sketches.len() + quantiles.len()) as u64;
+        self.inner.refused_bytes.store(needed, Ordering::Relaxed);
+        self.make_sure_of_room(needed)?;
         self.inner.journal.append(Kind::Commit, number..=number, &[&bytes, &sketches, &quantiles, &[]])?;
+        self.inner.refused_bytes.store(0, Ordering::Relaxed);
         if let Err(error) = self.inner.database.apply(number, &changes) {
             *locked(&self.inner.failing) = Some(error.to_string());
         }
@@ -232,7 +238,8 @@ impl Store {
 
     /// Why nothing new can be stored just now, if so; it goes away by itself once there is room.
     pub fn trouble(&self) -> Option<String> {
-        let full = self.make_sure_of_room(0).err().map(|error| error.to_string());
+        let refused = self.inner.refused_bytes.load(Ordering::Relaxed);
+        let full = self.make_sure_of_room(refused).err().map(|error| error.to_string());
         full.or_else(|| self.failing().map(|why| format!("{why}; commits are kept in the journal")))
     }
 

@@ -48,6 +48,14 @@ impl Lock {
     }
 }
 
+impl Drop for Lock {
+    fn drop(&mut self) {
+        // Closing is not enough: a child process that was forked at this very moment has the file open too.
+        let file = self.file.get_mut().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let _ = file.unlock();
+    }
+}
+
 fn held(dir: &Path, file: &mut File) -> Error {
     // A short read of a file that its owner may be writing: anything unclear is `unknown`.
     let mut text = String::new();

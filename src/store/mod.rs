@@ -34,6 +34,6 @@ mod thin;
 pub use error::Error;
 pub use handle::Store;
 pub use migrate::{Plan, plan as migration_plan};
-pub use query::Span;
+pub use query::{LOG_TAIL, Span};
 pub use report::{Backup, Compacted, Damage, Repair, RunStats, RunSummary, Series, Stats, Verify};
 pub use settings::{Keep, Retention, Settings};

@@ -6,13 +6,18 @@ use std::ops::RangeInclusive;
 use std::sync::Arc;
 
 use super::book::Entry;
+use super::codec::LogRange;
 use super::database::{Lookup, Value};
 use super::read::{self, Parts, Wanted};
+use super::tape::Lines;
 use super::{Error, RunSummary, Series, Store, codec, keys, tape};
 use crate::terms::{
     Attempt, CheckpointFacts, Finding, FindingId, History, LogPoint, Memory, Reading, ReadingKey, RunId,
     Sketches, Step, Subject, Tier,
 };
+
+/// Lines of trainer log that [`Store::checkpoint_facts`] gives with each reading.
+pub const LOG_TAIL: u64 = 16;
 
 /// Which readings of a run a chart wants.
 #[derive(Clone, Debug, PartialEq)]
@@ -59,7 +64,7 @@ impl Store {
         &self,
         key: &ReadingKey,
         entry: Entry,
-        tape: Option<(u32, &[LogPoint])>,
+        tape: Option<(u32, &Lines)>,
         look: impl FnOnce(&Wanted<'_>) -> T,
     ) -> T {
         let tier_of = |metric: &str| match self.inner.tiers.get(metric) {
@@ -102,14 +107,15 @@ impl Store {
         self.book().of_run(run).map(|(key, entry)| (key.clone(), *entry)).collect()
     }
 
-    /// Of every reading of the run, by attempt and step: what it was made from, and its trainer log.
+    /// Of every reading of the run, by attempt and step: what it was made from, and the newest
+    /// [`LOG_TAIL`] lines of its trainer log, which is what attempts are told apart by.
     pub fn checkpoint_facts(
         &self,
         run: &RunId,
     ) -> Result<Vec<(ReadingKey, CheckpointFacts, Vec<LogPoint>)>, Error> {
         let entries = self.entries(run);
         self.read_through(|| {
-            let mut tapes: BTreeMap<u32, Vec<LogPoint>> = BTreeMap::new();
+            let mut tapes: BTreeMap<u32, Lines> = BTreeMap::new();
             let mut facts = Vec::with_capacity(entries.len());
             for (key, entry) in &entries {
                 let head = self.inner.shelf.head(&self.inner.database, key, entry.place)?;
@@ -119,7 +125,9 @@ impl Store {
                         slot.insert(tape::lines(entry.place.run, head.log.tape, &self.inner.database)?)
                     }
                 };
-                facts.push((key.clone(), head.checkpoint, read::cut(lines, head.log)?));
+                let tail =
+                    LogRange { from: head.log.from.max(head.log.to.saturating_sub(LOG_TAIL)), ..head.log };
+                facts.push((key.clone(), head.checkpoint, lines.cut(tail)));
             }
             Ok(facts)
         })
@@ -133,14 +141,14 @@ impl Store {
         let newest = entries.split_off(entries.len().saturating_sub(points_max));
         self.read_through(|| {
             let mut history = History::new(points_max);
-            let mut lines: Option<(u32, Vec<LogPoint>)> = None;
+            let mut lines: Option<(u32, Lines)> = None;
             for (key, entry) in &newest {
                 // Logs grow along one tape: read it once, not once a reading.
                 let tape = self.inner.shelf.head(&self.inner.database, key, entry.place)?.log.tape;
                 if lines.as_ref().is_none_or(|(number, _)| *number != tape) {
                     lines = Some((tape, tape::lines(entry.place.run, tape, &self.inner.database)?));
                 }
-                let known = lines.as_ref().map(|(number, lines)| (*number, lines.as_slice()));
+                let known = lines.as_ref().map(|(number, lines)| (*number, lines));
                 let read = |wanted: &Wanted<'_>| self.inner.shelf.reading(wanted, Parts::Small);
                 history.push(&self.with_wanted(key, *entry, known, read)?);
             }

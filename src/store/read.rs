@@ -3,12 +3,13 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use super::Error;
 use super::book::Entry;
 use super::codec::{self, Absences, Column, Head, LogRange, Malformed, Reader, Roster};
 use super::database::{Database, Lookup};
 use super::journal::{self, Journal};
 use super::keys::{self, Place};
-use super::{Error, tape};
+use super::tape::{self, Lines};
 use crate::terms::{
     Finding, LogPoint, Reading, ReadingKey, Reason, Samples, Sketch, Sketches, SubjectReading, TensorFacts,
     TensorReading, TrainerState,
@@ -71,7 +72,7 @@ impl Shelf {
         if range.from == range.to {
             return Ok(Vec::new());
         }
-        cut(&tape::lines(run, range.tape, database)?, range)
+        Ok(tape::lines(run, range.tape, database)?.cut(range))
     }
 
     /// One metric of a reading.
@@ -127,7 +128,7 @@ impl Shelf {
         let head = self.head(database, wanted.key, wanted.entry.place)?;
         let roster = self.roster(database, run, head.roster)?;
         let log = match wanted.tape {
-            Some((number, lines)) if number == head.log.tape => cut(lines, head.log)?,
+            Some((number, lines)) if number == head.log.tape => lines.cut(head.log),
             _ => self.log(database, run, head.log)?,
         };
         let mut samples = vec![Samples::new(); roster.len()];
@@ -186,15 +187,7 @@ pub struct Wanted<'a> {
     /// True for metrics whose samples retention took away.
     pub taken_away: &'a dyn Fn(&str) -> bool,
     /// A tape that is already read, where many readings of a run are wanted.
-    pub tape: Option<(u32, &'a [LogPoint])>,
-}
-
-pub fn cut(lines: &[LogPoint], range: LogRange) -> Result<Vec<LogPoint>, Error> {
-    let stretch = usize::try_from(range.from).ok().zip(usize::try_from(range.to).ok());
-    let stretch = stretch.and_then(|(from, to)| lines.get(from..to));
-    let damaged =
-        || Error::damaged(format!("trainer log {}", range.tape), "a reading's lines are not all there");
-    stretch.map(<[LogPoint]>::to_vec).ok_or_else(damaged)
+    pub tape: Option<(u32, &'a Lines)>,
 }
 
 /// Parts by place in the roster, on their way into a reading.

@@ -229,6 +229,9 @@ pub fn tell_missing(journal: &Journal, book: &Book, damage: &mut Vec<Damage>) {
             None => lost(None, format!("commit {number} is lost: what it held is not known")),
         });
     }
+    for number in book.nameless() {
+        damage.push(lost(None, format!("commit {number} is a reading of a run whose name is lost")));
+    }
     if numbers > LINES_MAX as u64 {
         damage.push(lost(None, format!("and {} more commits are lost", numbers - LINES_MAX as u64)));
     }

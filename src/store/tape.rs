@@ -90,19 +90,44 @@ fn newest(run: u32, database: &Database) -> Result<Option<Tape>, Error> {
     let Some(key) = database.last_key(&keys::of_run(keys::TAPE, run))? else { return Ok(None) };
     let Some(number) = keys::u32_at(&key, 5) else { return Ok(None) };
     // A tape with a damaged piece is left as it is; the log begins a new one.
-    Ok(lines(run, number, database).ok().map(|lines| Tape { number, lines: Arc::new(lines) }))
+    // So is one with a hole.
+    let whole = lines(run, number, database).ok().and_then(Lines::whole);
+    Ok(whole.map(|lines| Tape { number, lines: Arc::new(lines) }))
 }
 
-/// All lines of a tape; every piece must begin where the one before ended.
-pub fn lines(run: u32, tape: u32, database: &Database) -> Result<Vec<LogPoint>, Error> {
-    let mut lines = Vec::new();
+/// Lines of a tape, in stretches without a hole: the number of the first line, and the lines.
+#[derive(Debug, Default)]
+pub struct Lines(Vec<(u64, Vec<LogPoint>)>);
+
+impl Lines {
+    /// The lines of a range; where some of them are lost, those after the last hole.
+    pub fn cut(&self, range: LogRange) -> Vec<LogPoint> {
+        let Some((first, lines)) = self.0.iter().rfind(|(first, _)| *first < range.to) else {
+            return Vec::new();
+        };
+        let at = |line: u64| (line.saturating_sub(*first) as usize).min(lines.len());
+        lines[at(range.from)..at(range.to.max(range.from))].to_vec()
+    }
+
+    fn whole(mut self) -> Option<Vec<LogPoint>> {
+        let (first, lines) = self.0.pop()?;
+        (self.0.is_empty() && first == 0).then_some(lines)
+    }
+}
+
+/// The lines of a tape. Where the commit that brought a piece is lost for good, there is a hole. That loss was
+/// told; a log that begins late is better than a run that cannot be read.
+pub fn lines(run: u32, tape: u32, database: &Database) -> Result<Lines, Error> {
+    let mut tape_lines = Lines::default();
     database.scan(&keys::tape_prefix(run, tape), |key, value| {
         let bad = |detail: &str| Error::damaged(format!("trainer log {tape} of run number {run}"), detail);
-        if keys::u64_at(key, 9) != Some(lines.len() as u64) {
-            return Err(bad("a piece is missing"));
+        let from = keys::u64_at(key, 9).ok_or_else(|| bad("a piece has no number"))?;
+        let piece = codec::read_log(value).map_err(|error| bad(&error.to_string()))?;
+        match tape_lines.0.last_mut() {
+            Some((first, lines)) if *first + lines.len() as u64 == from => lines.extend(piece),
+            _ => tape_lines.0.push((from, piece)),
         }
-        lines.extend(codec::read_log(value).map_err(|error| bad(&error.to_string()))?);
         Ok(())
     })?;
-    Ok(lines)
+    Ok(tape_lines)
 }

@@ -6,6 +6,7 @@
 //! never need to know each other.
 
 mod catalog;
+pub mod distance;
 mod dtype;
 mod finding;
 mod history;

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use proptest::prelude::*;
-use weighbridge::store::Error;
+use weighbridge::store::{Error, LOG_TAIL};
 use weighbridge::terms::{Attempt, History, Reading, RunId, Severity, Step, Subject};
 
 use super::make::{any_reading, finding, key, model_reading, open};
@@ -41,7 +41,8 @@ proptest! {
             let newest = kept.values().rfind(|reading| &reading.key.run == run).unwrap();
             prop_assert_eq!(text(&store.latest(run).unwrap().unwrap()), text(newest));
             for (key, facts, log) in store.checkpoint_facts(run).unwrap() {
-                let expected = (&kept[&key].checkpoint, &kept[&key].trainer.log);
+                let whole = &kept[&key].trainer.log;
+                let expected = (&kept[&key].checkpoint, &whole[whole.len().saturating_sub(LOG_TAIL as usize)..]);
                 prop_assert_eq!(format!("{facts:?} {log:?}"), format!("{:?} {:?}", expected.0, expected.1));
             }
         }
