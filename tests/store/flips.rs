@@ -190,7 +190,7 @@ fn a_damaged_store_without_either_copy_of_a_commit_says_which_is_lost() {
     fs::write(&paths[0], bytes).unwrap();
     let store = open(dir.path());
     let there = store.keys(&RunId::new("r")).len() as u64;
-    assert!(there < READINGS && there >= READINGS - 4, "{there}");
+    assert!((READINGS - 4..READINGS).contains(&there), "{there}");
     let said = store.damage().iter().filter(|damage| !damage.mended).count() as u64;
     assert!(said >= READINGS - there, "{:?}", store.damage());
     for key in store.keys(&RunId::new("r")) {

@@ -13,6 +13,7 @@ use super::make::{model_reading, settings};
 struct Tmpfs(PathBuf);
 
 impl Tmpfs {
+    #[allow(clippy::print_stdout)]
     fn mount(dir: &Path, megabytes: u32) -> Option<Self> {
         fs::create_dir_all(dir).unwrap();
         let size = format!("size={megabytes}m");

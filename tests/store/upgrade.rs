@@ -5,12 +5,15 @@ use std::fs;
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 
-use weighbridge::store::Store;
+use weighbridge::store::{Store, migration_plan};
 use weighbridge::terms::{Attempt, Finding, Reading, RunId, Step};
 
 use super::make::{finding, key, model_reading, open};
 
 const METRICS: [&str; 4] = ["elements", "mean", "std", "ks_statistic"];
+
+const UNKNOWN: &[u8] = b"zzz of a later program";
+const NOT_DROPPED: &[u8] = b"not to be dropped";
 
 fn fixtures() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/stores")
@@ -58,9 +61,11 @@ fn write_a_store_of_this_version() {
     check(&store);
     let schema = store.stats().unwrap().schema;
     drop(store);
-    let database = sled::open(dir.path().join("db")).unwrap();
-    database.insert(b"zzz of a later program", b"not to be dropped").unwrap();
-    drop(database);
+    if schema == 1 {
+        // Later versions check every value; this one took any.
+        let database = sled::open(dir.path().join("db")).unwrap();
+        database.insert(UNKNOWN, NOT_DROPPED).unwrap();
+    }
     pack(dir.path(), &fixtures().join(format!("v{schema}")));
 }
 
@@ -101,12 +106,62 @@ fn unpack(from: &Path, to: &Path) {
 fn every_published_version_opens() {
     let mut versions: Vec<_> = fs::read_dir(fixtures()).unwrap().map(|entry| entry.unwrap().path()).collect();
     versions.sort();
-    assert!(!versions.is_empty());
+    assert!(versions.len() >= 2);
     for version in versions {
         let dir = tempfile::tempdir().unwrap();
         unpack(&version, dir.path());
         check(&open(dir.path()));
         // And again, now that it is of this version.
         check(&open(dir.path()));
+    }
+}
+
+#[test]
+fn a_migration_tells_what_it_would_do_and_keeps_the_old_store() {
+    let dir = tempfile::tempdir().unwrap();
+    unpack(&fixtures().join("v1"), dir.path());
+    let before = fs::read(dir.path().join("db/db")).unwrap();
+    let plan = migration_plan(dir.path()).unwrap();
+    assert_eq!((plan.found, plan.steps.len()), (Some(1), 1));
+    assert_eq!(fs::read(dir.path().join("db/db")).unwrap(), before, "a plan changes nothing");
+    check(&open(dir.path()));
+    assert!(migration_plan(dir.path()).unwrap().steps.is_empty());
+    assert!(plan.kept_at.unwrap().join("db/db").exists());
+    let database = sled::open(dir.path().join("db")).unwrap();
+    let unknown = database.get(UNKNOWN).unwrap().unwrap();
+    assert!(unknown.ends_with(NOT_DROPPED), "an entry that this version does not know was dropped");
+}
+
+fn copy(from: &Path, to: &Path) {
+    fs::create_dir_all(to).unwrap();
+    for entry in fs::read_dir(from).unwrap() {
+        let path = entry.unwrap().path();
+        let to = to.join(path.file_name().unwrap());
+        if path.is_dir() { copy(&path, &to) } else { fs::copy(&path, &to).map(drop).unwrap() }
+    }
+}
+
+/// A migration that was killed: before the new store was complete, before the first rename, between two.
+#[test]
+fn a_killed_migration_is_taken_up_again() {
+    let done = tempfile::tempdir().unwrap();
+    unpack(&fixtures().join("v1"), done.path());
+    check(&open(done.path()));
+    for stage in 0..3 {
+        let dir = tempfile::tempdir().unwrap();
+        unpack(&fixtures().join("v1"), dir.path());
+        let new = dir.path().join("migrating");
+        copy(&done.path().join("db"), &new.join("db"));
+        match stage {
+            0 => fs::remove_file(new.join("db/conf")).unwrap(),
+            1 => copy(&done.path().join("journal"), &new.join("journal")),
+            _ => copy(&done.path().join("journal"), &dir.path().join("journal")),
+        }
+        if stage > 0 {
+            fs::write(new.join("complete"), "1 2\n").unwrap();
+        }
+        check(&open(dir.path()));
+        assert!(!new.exists());
+        assert!(dir.path().join("kept/v1/db/db").exists(), "stage {stage}");
     }
 }
