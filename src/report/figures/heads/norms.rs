@@ -27,8 +27,11 @@ fn draw(material: Material<'_>, choice: &Choice) -> Result<Body, String> {
             continue;
         }
         let values: Vec<f64> = heads.iter().map(|head| head.2).collect();
-        body.facts.push(Fact::new(format!("{metric}, mean"), mean(&values)));
-        body.facts.push(Fact::new(format!("{metric}, std : mean"), std(&values) / mean(&values)));
+        body.facts.push(Fact::new(format!("{}, mean", metric.replace('_', " ")), mean(&values)));
+        body.facts.push(Fact::new(
+            format!("{}, std : mean", metric.replace('_', " ")),
+            std(&values) / mean(&values),
+        ));
         body.panels.push(Panel::new(title, Axis::whole("head"), Axis::linear(label).from(0.0)).with(
             Mark::Bars {
                 name: String::new(),

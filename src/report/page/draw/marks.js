@@ -110,9 +110,10 @@ const DRAWERS = {
     }));
     const flip = upright && at > (plot.left + plot.right) / 2;
     const below = !upright && at < plot.top + 14;
+  const left = !upright && plot.lying++ % 2 === 1;
     group.append(svg("text", {
-      x: upright ? at + (flip ? -4 : 4) : plot.right - 3, y: upright ? plot.top + 10 + 12 * (plot.rules++ % 4) : at + (below ? 11 : -4),
-      "text-anchor": upright ? (flip ? "end" : "start") : "end", fill: colour, "font-size": 10.5, "paint-order": "stroke",
+      x: upright ? at + (flip ? -4 : 4) : left ? plot.left + 4 : plot.right - 3, y: upright ? plot.top + 10 + 12 * (plot.rules++ % 4) : at + (below ? 11 : -4),
+      "text-anchor": upright ? (flip ? "end" : "start") : left ? "start" : "end", fill: colour, "font-size": 10.5, "paint-order": "stroke",
       stroke: colours.paper, "stroke-width": 3, "stroke-linejoin": "round",
     }, mark.label));
     return [];

@@ -34,7 +34,7 @@ function drawPanel(panel, width, height, colours) {
   if (shares) return drawShares(shares, root, width, height, colours);
   const heat = panel.marks.find((mark) => mark.kind === "heat");
   const labels = panel.y.scale.labels;
-  const plot = { left: 46, right: width - (heat ? 52 : 10), top: 8, bottom: height - 20, rules: 0 };
+  const plot = { left: 46, right: width - (heat ? 52 : 10), top: 8, bottom: height - 20, rules: 0, lying: 0 };
   if (panel.title) plot.top += 16;
   if (panel.x.label && !tree) plot.bottom -= 14;
   if (panel.y.label && !labels) plot.top += 15;
@@ -44,7 +44,7 @@ function drawPanel(panel, width, height, colours) {
   if (panel.title) root.append(svg("text", { x: 2, y: 13, fill: colours.ink, "font-weight": 600, "font-size": 12 }, clip(panel.title, Math.floor(width / 6.4))));
   const most = Math.floor(Math.min(width * 0.36, 230) / 6.2);
   const flipped = heat && heat.y[0] < heat.y[1];
-  const yScale = (from, to) => makeScale(panel.y, extents(panel, "y"), from, to, Math.max(2, Math.floor((plot.bottom - plot.top) / 38)), !heat);
+  const yScale = (from, to) => makeScale(panel.y, extents(panel, "y"), from, to, Math.max(3, Math.floor((plot.bottom - plot.top) / 38)), !heat);
   let sy = flipped ? yScale(plot.top, plot.bottom) : yScale(plot.bottom, plot.top);
   const yNames = labels ? labels.map((label) => clip(label, most)) : sy.ticks.map((tick) => tickText(tick, sy.ticks));
   if (tree) return drawTree(tree, panel, root, plot, colours, sy);

@@ -70,7 +70,7 @@ function timeline(run, checkpoints, shown) {
   }));
   for (const c of checkpoints) if (c.opened.length) marks.push({ kind: "rule", axis: "x", at: c.step, label: "", tone: c.opened.some((o) => o.severity === "critical") ? "alarm" : "reference" });
   if (shown !== undefined) marks.push({ kind: "rule", axis: "x", at: shown, label: "shown", tone: "quiet" });
-  const panel = { title: "", x: { label: "step", scale: { kind: "whole" } }, y: { label: attempts > 1 ? "attempt" : "", scale: { kind: "whole" }, low: -0.6, high: attempts - 0.4 }, marks };
+  const panel = { title: "", x: { label: "step", scale: { kind: "whole" } }, y: { label: attempts > 1 ? "attempt" : "", scale: attempts > 1 ? { kind: "whole" } : { kind: "named", labels: [""] }, low: -0.6, high: attempts - 0.4 }, marks };
   const height = 78 + 22 * (attempts - 1) + (marks.length > 1 ? 18 : 0);
   const box = el("div", { class: "picture" });
   box.style.minHeight = `${height}px`;
