@@ -53,7 +53,7 @@ pub fn short(value: f64) -> String {
         return format!("{value:.0}");
     }
     match size {
-        _ if size >= 1e6 || size < 1e-4 => format!("{value:.2e}"),
+        _ if !(1e-4..1e6).contains(&size) => format!("{value:.2e}"),
         _ if size >= 1000.0 => format!("{value:.1}"),
         _ if size >= 100.0 => format!("{value:.2}"),
         _ if size >= 10.0 => format!("{value:.3}"),

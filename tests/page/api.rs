@@ -51,7 +51,7 @@ fn check(value: &Value, schema: &Value, all: &Value, place: &str) {
         "null" => value.is_null(),
         other => panic!("{place}: unknown type {other}"),
     };
-    assert!(kinds.iter().any(|kind| is(kind)), "{place}: {value:.80} is not {kinds:?}");
+    assert!(kinds.iter().any(is), "{place}: {value:.80} is not {kinds:?}");
     for name in schema["required"].as_array().into_iter().flatten().filter_map(Value::as_str) {
         assert!(value.get(name).is_some(), "{place}: {name} is missing");
     }

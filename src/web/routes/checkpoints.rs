@@ -83,7 +83,7 @@ async fn checkpoint(
     Path((run, step)): Place,
     Query(asked): Query<Asked>,
 ) -> Answered<Json<Value>> {
-    work(site, move |site| Ok(Json(inspection(site, &*reading(site, &run, step, &asked)?)))).await
+    work(site, move |site| Ok(Json(inspection(site, reading(site, &run, step, &asked)?.as_ref())))).await
 }
 
 async fn summary(
@@ -92,7 +92,7 @@ async fn summary(
     Query(asked): Query<Asked>,
 ) -> Answered<Json<Value>> {
     work(site, move |site| {
-        let mut value = inspection(site, &*reading(site, &run, step, &asked)?);
+        let mut value = inspection(site, reading(site, &run, step, &asked)?.as_ref());
         if let Some(fields) = value.as_object_mut() {
             fields.shift_remove("tensors");
             fields.shift_remove("layers");
@@ -200,5 +200,5 @@ fn past(site: &Site, key: &ReadingKey, name: &str) -> Vec<(Step, TensorReading)>
         let reading = site.reading(key).ok().flatten()?;
         Some((key.step, reading.tensor(name)?.clone()))
     };
-    thinned.iter().rev().filter_map(|key| tensor(key)).collect()
+    thinned.iter().rev().filter_map(tensor).collect()
 }
