@@ -6,7 +6,7 @@
 mod check;
 mod check_config;
 mod demo;
-
+mod distance;
 mod explain;
 mod findings;
 mod history;
@@ -19,6 +19,7 @@ mod report;
 mod source;
 mod store;
 mod top;
+mod trajectory;
 mod watch;
 
 use std::ffi::OsString;
@@ -82,6 +83,8 @@ pub static COMMANDS: &[Command] = &[
     command::<findings::Findings>(),
     command::<history::History>(),
     command::<last_good::LastGood>(),
+    command::<distance::Distance>(),
+    command::<trajectory::Trajectory>(),
     command::<report::Report>(),
     command::<top::Top>(),
     command::<explain::Explain>(),

@@ -63,7 +63,7 @@ fn held(dir: &Path, file: &mut File) -> Error {
     let mut lines = text.lines();
     let pid = lines.next().filter(|pid| pid.parse::<u32>().is_ok()).unwrap_or("unknown").to_owned();
     let reach = match lines.next().filter(|address| !address.is_empty()) {
-        Some(address) => format!(", which can be asked at {address}"),
+        Some(address) => format!(" (listening on {address})"),
         None => String::new(),
     };
     Error::Held { dir: dir.to_owned(), pid, reach }

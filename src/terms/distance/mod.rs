@@ -5,6 +5,7 @@
 //! `1 / sqrt(2 m)`; a correlation `r` has `(1 - r²) / sqrt(m)`. A tensor no longer than the sketch is kept
 //! whole, and its distance is exact.
 
+mod events;
 mod path;
 mod places;
 
@@ -12,8 +13,9 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
+pub use events::{Event, Oddity, Point, events};
 pub use path::{Trajectory, trajectory};
-pub use places::{Nearest, Swap, TensorAge, ages, nearest, swaps};
+pub use places::{Nearest, Swap, TensorAge, ages, copies, nearest, swaps};
 
 use super::{Sketch, Sketches};
 

@@ -64,10 +64,7 @@ const SWAP_RATIO_MIN: f64 = 3.0;
 /// Pairs of tensors of equal shape and type, of which each is much nearer to what the other was at `before`
 /// than to what it was itself, the clearest first.
 pub fn swaps(before: &Sketches, after: &Sketches, facts: &[TensorFacts]) -> Vec<Swap> {
-    let mut alike: BTreeMap<(&[u64], &str), Vec<&Arc<str>>> = BTreeMap::new();
-    for facts in facts {
-        alike.entry((&facts.shape, facts.dtype.name())).or_default().push(&facts.name);
-    }
+    let alike = alike(facts);
     let apart = |was: &Arc<str>, is: &Arc<str>| {
         Some(Products::of(before.get(was)?, after.get(is)?)?.difference.sqrt())
     };
@@ -89,6 +86,34 @@ pub fn swaps(before: &Sketches, after: &Sketches, facts: &[TensorFacts]) -> Vec<
     }
     swaps.sort_by(|left, right| right.ratio.total_cmp(&left.ratio));
     swaps
+}
+
+/// Names of tensors by shape and type: only these can stand for each other.
+fn alike(facts: &[TensorFacts]) -> BTreeMap<(&[u64], &str), Vec<&Arc<str>>> {
+    let mut alike: BTreeMap<(&[u64], &str), Vec<&Arc<str>>> = BTreeMap::new();
+    for facts in facts {
+        alike.entry((&facts.shape, facts.dtype.name())).or_default().push(&facts.name);
+    }
+    alike
+}
+
+/// Pairs of tensors of equal shape and type that are equal now and were not at `before`, in file order. Tensors
+/// that are zero tell nothing.
+pub fn copies(before: &Sketches, after: &Sketches, facts: &[TensorFacts]) -> Vec<(Arc<str>, Arc<str>)> {
+    let same = |of: &Sketches, left: &Arc<str>, right: &Arc<str>| {
+        let products = Products::of(of.get(left)?, of.get(right)?)?;
+        Some(is_same(&products) && products.before > 0.0)
+    };
+    let mut copies = Vec::new();
+    for names in alike(facts).values() {
+        for (index, left) in names.iter().enumerate() {
+            let copied = names[index + 1..].iter().filter(|right| {
+                same(after, left, right) == Some(true) && same(before, left, right) == Some(false)
+            });
+            copies.extend(copied.map(|right| ((*left).clone(), (*right).clone())));
+        }
+    }
+    copies
 }
 
 /// Which earlier checkpoint a tensor is as of.

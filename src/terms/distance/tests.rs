@@ -172,6 +172,11 @@ fn a_rollback_a_swap_and_a_stale_shard_are_recognised() {
     assert_eq!(swapped.len(), 1);
     assert_eq!((&*swapped[0].tensor, &*swapped[0].with), ("h.0.w", "h.2.w"));
     assert!(swaps(&newest, &on, &facts).is_empty());
+    // One became a copy of another.
+    let mut copied = on.clone();
+    copied.insert("h.2.w".into(), on["h.1.w"].clone());
+    assert_eq!(copies(&newest, &copied, &facts), [("h.1.w".into(), "h.2.w".into())]);
+    assert!(copies(&newest, &on, &facts).is_empty());
     // One tensor is as of step 300, another stands still since 500.
     let mut stale = on;
     stale.insert("h.1.w".into(), earlier[2].1["h.1.w"].clone());
