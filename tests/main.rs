@@ -4,6 +4,9 @@
 /// Training runs, the daemon and real servers, for the tests below.
 mod util;
 
+/// Tables in documents that are made from registries.
+mod doc;
+
 /// What is on disk, when it is complete, which attempt it is.
 mod checkpoint;
 /// What `deploy/` ships, held against the real tools and the registries.

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use serde_json::Value;
-use weighbridge::model::{FAMILIES, understand, understand_with};
+use weighbridge::model::{FAMILIES, Tag, understand, understand_with};
 use weighbridge::terms::{Category, Dtype, HeadAxis, ModelMap, Role, TensorInfo};
 
 /// One saved model.
@@ -442,4 +442,39 @@ fn tables_are_sound() {
             );
         }
     }
+}
+
+/// The table of `docs/families.md`.
+#[test]
+fn the_table_of_families_is_the_list_of_families() {
+    let mut table = "| family | model types | matrices | attention |\n|---|---|---|---|\n".to_string();
+    for family in FAMILIES {
+        let tags: Vec<_> = family.parts.iter().map(|part| part.tag).collect();
+        let attention =
+            [(Tag::QkvBlocks, "fused, in blocks"), (Tag::QkvGroups, "fused, grouped by key head")];
+        let mut attention: Vec<&str> =
+            attention.iter().filter(|(tag, _)| tags.contains(tag)).map(|(_, words)| *words).collect();
+        if family.parts.iter().any(|part| part.role == Role::AttnQ && part.tag == Tag::Plain) {
+            attention.insert(0, "apart");
+        }
+        let attention = if attention.is_empty() { "none".to_string() } else { attention.join("; ") };
+        let stored = if family.inputs_first { "(inputs, outputs)" } else { "(outputs, inputs)" };
+        let types = family.model_types.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(" ");
+        table += &format!("| `{}` | {types} | {stored} | {attention} |\n", family.name);
+    }
+    crate::doc::check("docs/families.md", "made from the registry", &table);
+
+    let mut rows: BTreeMap<String, (Vec<String>, usize)> = BTreeMap::new();
+    for case in cases() {
+        let model_type = case.config["model_type"].as_str().unwrap().to_string();
+        let row = rows.entry(model_type.clone()).or_default();
+        row.0.extend((case.name != model_type).then(|| case.name.clone()));
+        row.1 += case.tensors.len();
+    }
+    let mut tried = "| model type | tensors checked |\n|---|---|\n".to_string();
+    for (model_type, (more, tensors)) in rows {
+        let more = if more.is_empty() { String::new() } else { format!(" ({})", more.join(", ")) };
+        tried += &format!("| `{model_type}`{more} | {tensors} |\n");
+    }
+    crate::doc::check("docs/families.md", "cases", &tried);
 }

@@ -89,13 +89,13 @@ impl Scanner {
     pub fn scan(&mut self) -> Scan {
         self.disk.begin();
         let mut scan = Scan::default();
-        let mut seen = HashSet::new();
+        let (mut seen, mut links) = (HashSet::new(), HashSet::new());
         for root in self.roots.clone() {
-            self.walk(&root, &mut scan, &mut seen);
+            self.walk(&root, &mut scan, &mut seen, &mut links);
         }
         self.touched.clear();
         self.looked.retain(|path, _| seen.contains(path));
-        drop_second_names(&mut scan.candidates);
+        drop_second_names(&mut scan.candidates, &links);
         number_sequences(&mut scan.candidates, &mut self.looked);
         scan.candidates.sort_by(|a, b| (&a.run, a.step, &a.path).cmp(&(&b.run, b.step, &b.path)));
         drop_step_clashes(&mut scan);
@@ -104,7 +104,13 @@ impl Scanner {
     }
 
     /// One watched directory and everything below it.
-    fn walk(&mut self, root: &Path, scan: &mut Scan, seen: &mut HashSet<PathBuf>) {
+    fn walk(
+        &mut self,
+        root: &Path,
+        scan: &mut Scan,
+        seen: &mut HashSet<PathBuf>,
+        links: &mut HashSet<PathBuf>,
+    ) {
         let boundary = fs::canonicalize(root).unwrap_or_else(|_| root.to_path_buf());
         let mut visited = HashSet::new();
         let mut todo = vec![(root.to_path_buf(), 0)];
@@ -142,6 +148,9 @@ impl Scanner {
                     Run { id: run_id(root, &path, &scan.runs), listing: &listing, boundary: Some(&boundary) };
                 scan.runs.push((run.id.clone(), path.clone()));
                 for (layout, claim) in claims {
+                    if listing.entry(&claim.entry).is_some_and(|entry| entry.link.is_some()) {
+                        links.insert(path.join(&claim.entry));
+                    }
                     self.look(layout, claim, &run, scan, seen);
                 }
             }
@@ -157,7 +166,11 @@ impl Scanner {
                 continue;
             }
             let disk = &mut self.disk;
-            let mut peek = |name: &str| disk.list(&listing.path.join(name), Some(boundary)).ok();
+            let claimed: HashSet<String> = claims.iter().map(|(_, claim)| claim.entry.clone()).collect();
+            let mut peek = |name: &str| match claimed.contains(name) || is_unfinished(name) {
+                true => None,
+                false => disk.list(&listing.path.join(name), Some(boundary)).ok(),
+            };
             for claim in layout.claim(listing, &mut peek) {
                 let taken = claims.iter().any(|(_, other)| other.entry == claim.entry);
                 if !taken && !is_unfinished(&claim.entry) {
@@ -284,23 +297,14 @@ fn run_id(root: &Path, path: &Path, runs: &[(RunId, PathBuf)]) -> RunId {
 }
 
 /// Drops checkpoints that are links to others (`checkpoint-last`): each is weighed once, under its own name.
-fn drop_second_names(candidates: &mut Vec<Arc<Candidate>>) {
-    let is_link = |candidate: &Candidate| {
-        fs::symlink_metadata(&candidate.path).is_ok_and(|metadata| metadata.file_type().is_symlink())
-    };
-    let links: Vec<bool> = candidates.iter().map(|candidate| is_link(candidate)).collect();
-    if !links.contains(&true) {
+fn drop_second_names(candidates: &mut Vec<Arc<Candidate>>, links: &HashSet<PathBuf>) {
+    if links.is_empty() {
         return;
     }
     let real = |candidate: &Candidate| fs::canonicalize(&candidate.path).unwrap_or(candidate.path.clone());
-    let mut taken: HashSet<PathBuf> = candidates
-        .iter()
-        .zip(&links)
-        .filter(|(_, link)| !**link)
-        .map(|(candidate, _)| real(candidate))
-        .collect();
-    let mut links = links.into_iter();
-    candidates.retain(|candidate| links.next() != Some(true) || taken.insert(real(candidate)));
+    let own = candidates.iter().filter(|candidate| !links.contains(&candidate.path));
+    let mut taken: HashSet<PathBuf> = own.map(|candidate| real(candidate)).collect();
+    candidates.retain(|candidate| !links.contains(&candidate.path) || taken.insert(real(candidate)));
 }
 
 /// Numbers the checkpoints of a run that nothing names a step for by time, from 1.

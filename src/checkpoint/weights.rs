@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Component, Path, PathBuf};
 
 use super::json::problem;
-use super::layouts::Found;
+use super::layouts::{Found, deepspeed, torch_dcp};
 use crate::terms::{Problem, ProblemKind};
 
 /// What the index of a sharded checkpoint is called after its shards' common name.
@@ -34,6 +34,16 @@ pub(super) fn find_weights(found: &Found<'_>) -> (Vec<PathBuf>, Vec<Problem>) {
     }
     if found.has(PICKLED_INDEX) {
         return from_index(found, PICKLED_INDEX);
+    }
+    // The Trainer leaves these to FSDP and DeepSpeed, each in a directory of its own.
+    let (parts, _) = torch_dcp::parts(found, "pytorch_model_fsdp_0/");
+    if !parts.is_empty() {
+        return (parts, Vec::new());
+    }
+    let nested = found.files.iter().filter_map(|file| file.path.to_str()?.split_once('/'));
+    let nested = nested.map(|(below, _)| below).filter(|below| below.starts_with("global_step")).max();
+    if let Some(below) = nested {
+        return (deepspeed::states(found, &format!("{below}/")), Vec::new());
     }
     let loose = found.files.iter().map(|file| &file.path);
     let loose = loose.filter(|path| path.components().count() == 1);

@@ -26,8 +26,7 @@ pub(super) fn choose<'f>(
         }
         different.entry(name.key()).or_insert(at);
     }
-    let is_named =
-        |family: &Family| model_type.is_some_and(|name| family.model_types.iter().any(|t| *t == name));
+    let is_named = |family: &Family| model_type.is_some_and(|name| family.model_types.contains(&name));
     let all = extra.iter().chain(FAMILIES.iter().copied());
     let mut best: Option<(Patterns<'f>, (usize, usize))> = None;
     for family in all.clone() {

@@ -7,13 +7,16 @@ use super::family::Family;
 use super::names::{Leaf, Name};
 use super::understand::Known;
 
+/// Pairs of indices, and pairs of names.
+type Tied = (Vec<(usize, usize)>, Vec<(String, String)>);
+
 /// Pairs that are both in the file, and those of which one is left out: (absent, equal to).
 pub(super) fn tied_pairs(
     known: &[Known<'_>],
     family: Option<&Family>,
     config: Option<&Value>,
     remarks: &mut Vec<String>,
-) -> (Vec<(usize, usize)>, Vec<(String, String)>) {
+) -> Tied {
     let (mut both, mut absent) = (Vec::new(), Vec::new());
     let (Some(family), config) = (family, Config::new(config, None)) else { return (both, absent) };
     if !config.tied() {

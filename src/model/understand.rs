@@ -54,7 +54,7 @@ pub fn understand_with(tensors: &[TensorInfo], config: Option<&Value>, extra: &[
     let (tied, tied_absent) = tied_pairs(&known, family, config, &mut remarks);
     remark_on_shapes(&known, &meanings, stacks, config, &mut remarks);
     let name = family.map(|family| {
-        let named = model_type.filter(|name| family.model_types.iter().any(|known| *known == *name));
+        let named = model_type.filter(|name| family.model_types.contains(name));
         named.map_or(family.name.to_string(), str::to_string)
     });
     let family = name.unwrap_or("unknown".to_string());

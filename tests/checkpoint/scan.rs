@@ -262,3 +262,33 @@ fn one_path_is_enough_for_inspect() {
     assert!(matches!(candidate_at(&tree.path("gone"), &settings), Err(Error::Unreadable { .. })));
     assert!(matches!(candidate_at(&tree.path("r"), &settings), Err(Error::NotACheckpoint { .. })));
 }
+
+/// Milliseconds that this thread has had a processor.
+fn busy_ms() -> u64 {
+    let text = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap();
+    text.split(' ').next().unwrap().parse::<u64>().unwrap() / 1_000_000
+}
+
+/// How long looks at 200 runs of 50 checkpoints take, first and again. Prints; judges nothing but what
+/// was found: `cargo test --release --test main many_runs -- --ignored --nocapture`.
+#[test]
+#[ignore = "writes 30 000 files, for measuring"]
+fn looks_at_many_runs() {
+    let tree = Tree::new();
+    for run in 0..200 {
+        for step in 1..=50 {
+            tree.hf(&format!("run{run:03}/"), step * 100);
+        }
+    }
+    let mut scanner = Scanner::new(&[tree.root().to_path_buf()], &Settings::default());
+    let mut settler = weighbridge::checkpoint::Settler::new(&Settings::default());
+    for look in 0..24 {
+        let begin = busy_ms();
+        let scan = scanner.scan();
+        let scanned = busy_ms();
+        let verdicts = settler.observe(&scan, f64::from(look), &|_| None);
+        println!("look {look}: scan {} ms, settle {} ms", scanned - begin, busy_ms() - scanned);
+        assert_eq!((scan.candidates.len(), verdicts.len()), (10_000, 10_000));
+        std::thread::sleep(std::time::Duration::from_secs(1));
+    }
+}

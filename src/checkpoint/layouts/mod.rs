@@ -1,9 +1,19 @@
 //! Trainers' layouts: one file each, and the list of them.
 
+mod accelerate;
 pub(super) mod any_weights;
 mod bare;
+mod composer;
+pub(super) mod deepspeed;
+mod fairseq;
+mod folder;
 mod hf_trainer;
+mod lightning;
+mod megatron;
 mod naming;
+mod nemo;
+pub(super) mod torch_dcp;
+mod torch_file;
 
 pub(super) use naming::is_unfinished;
 
@@ -36,7 +46,24 @@ pub trait Layout: Sync {
 pub type Peek<'a> = &'a mut dyn FnMut(&str) -> Option<std::sync::Arc<Listing>>;
 
 /// Every layout, in the order in which they are asked; what yields to others comes last.
-pub static LAYOUTS: &[&dyn Layout] = &[&hf_trainer::HfTrainer, &bare::Bare, &any_weights::AnyWeights];
+pub static LAYOUTS: &[&dyn Layout] = &[
+    &hf_trainer::HfTrainer,
+    &deepspeed::DeepSpeed,
+    &megatron::Megatron,
+    &nemo::Nemo,
+    &lightning::Lightning,
+    &composer::Composer,
+    &fairseq::Fairseq,
+    &torch_dcp::TorchDcp,
+    &accelerate::Accelerate,
+    &folder::Folder,
+    &bare::Bare,
+    &torch_file::TorchFile,
+    &any_weights::AnyWeights,
+];
+
+/// Longest tracker file that is read: it holds one name or number.
+const TRACKER_BYTES_MAX: u64 = 4096;
 
 /// Entries of one directory that make up one checkpoint.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -89,6 +116,12 @@ impl Found<'_> {
     /// True when that file is there.
     pub fn has(&self, path: &str) -> bool {
         self.file(path).is_some()
+    }
+
+    /// The text of a small file beside the checkpoint, such as a tracker.
+    pub fn beside(&self, name: &str) -> Option<String> {
+        let bytes = json::read_bytes(&self.directory.path, Path::new(name), TRACKER_BYTES_MAX).ok()?;
+        String::from_utf8(bytes).ok()
     }
 
     /// A small JSON file of the checkpoint.

@@ -26,6 +26,10 @@ pub(super) fn step_in_name(stem: &str) -> Option<u64> {
 fn trailing_number(stem: &str) -> Option<u64> {
     let head = stem.trim_end_matches(|c: char| c.is_ascii_digit());
     let digits = &stem[head.len()..];
+    let whole = head.strip_suffix('.').unwrap_or_default();
+    if whole.ends_with(|c: char| c.is_ascii_digit()) {
+        return None; // a decimal fraction: `val_loss=0.35`
+    }
     let alone = head.is_empty() || head.ends_with(['-', '_', '.', '=']);
     if alone || digits.len() >= 2 { digits.parse().ok() } else { None }
 }
@@ -82,6 +86,9 @@ mod tests {
             ("model-00001-of-00002", None),
             ("checkpoint-last", None),
             ("step", None),
+            ("val_loss=0.35", None),
+            ("last-v1", None),
+            ("gpt--val_loss=2.35-step=100-epoch=1", Some(100)),
             ("step-99999999999999999999999", None),
         ] {
             assert_eq!(step_in_name(name), step, "{name}");
