@@ -3,6 +3,7 @@
 mod access;
 mod api;
 mod browser;
+mod large;
 mod report;
 mod screens;
 mod views;
