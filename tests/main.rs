@@ -27,3 +27,7 @@ mod store;
 
 /// The page, in a real browser.
 mod page;
+/// Killed at random points, opened again: nothing lost, nothing twice.
+mod crash;
+/// The running daemon and what trainers do to it.
+mod watch;
