@@ -25,9 +25,9 @@ mod tidy;
 /// What is kept, and what comes back of it after crashes, damage and upgrades.
 mod store;
 
-/// The page, in a real browser.
-mod page;
 /// Killed at random points, opened again: nothing lost, nothing twice.
 mod crash;
+/// The page, in a real browser.
+mod page;
 /// The running daemon and what trainers do to it.
 mod watch;

@@ -40,10 +40,7 @@ impl Source {
         }
         match Store::open(dir, &measure::catalog(), &store::Settings::default()) {
             Ok(store) => Ok(Self::Store(Box::new(store))),
-            Err(store::Error::Held { reach, .. }) if reach.contains("listening on ") => {
-                let address = reach.trim_start_matches(" (listening on ").trim_end_matches(')').to_owned();
-                Ok(Self::Daemon(Remote { address }))
-            }
+            Err(store::Error::Held { address: Some(address), .. }) => Ok(Self::Daemon(Remote { address })),
             Err(error) => Err(error.into()),
         }
     }

@@ -256,7 +256,7 @@ fn io_failed(dir: &Path, error: &std::io::Error) -> Error {
     let refused = matches!(error.kind(), K::PermissionDenied | K::ReadOnlyFilesystem | K::StorageFull);
     let text = error.to_string();
     if text.contains("acquire lock") {
-        return Error::Held { dir: dir.to_owned(), pid: "unknown".into(), reach: String::new() };
+        return Error::Held { dir: dir.to_owned(), pid: "unknown".into(), address: None };
     }
     if refused || error.raw_os_error().is_some_and(|code| code == 28 || code == 30) {
         return Error::io(dir, "open", error);

@@ -9,14 +9,14 @@ use crate::terms::{ReadingKey, RunId};
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// Another process has the store open. Known at once, without waiting.
-    #[error("{path}: the store is held by process {pid}{reach}", path = dir.display())]
+    #[error("{path}: the store is held by process {pid}{reach}", path = dir.display(), reach = reach(address.as_deref()))]
     Held {
         /// The store's directory.
         dir: PathBuf,
         /// The holder, or `unknown`.
         pid: String,
-        /// ` (listening on ADDRESS)` where the holder said so, else empty.
-        reach: String,
+        /// Host and port at which the holder can be asked, where it said so.
+        address: Option<String>,
     },
     /// A reading of that name is stored already; nothing is ever overwritten.
     #[error("a reading of {0} is stored already; nothing was changed")]
@@ -100,4 +100,8 @@ impl Error {
     pub(super) fn damaged(what: impl Into<String>, detail: impl ToString) -> Self {
         Self::Damaged { what: what.into(), detail: detail.to_string() }
     }
+}
+
+fn reach(address: Option<&str>) -> String {
+    address.map(|address| format!(", which can be asked at {address}")).unwrap_or_default()
 }

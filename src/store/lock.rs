@@ -62,11 +62,8 @@ fn held(dir: &Path, file: &mut File) -> Error {
     let _ = file.take(4096).read_to_string(&mut text);
     let mut lines = text.lines();
     let pid = lines.next().filter(|pid| pid.parse::<u32>().is_ok()).unwrap_or("unknown").to_owned();
-    let reach = match lines.next().filter(|address| !address.is_empty()) {
-        Some(address) => format!(" (listening on {address})"),
-        None => String::new(),
-    };
-    Error::Held { dir: dir.to_owned(), pid, reach }
+    let address = lines.next().filter(|address| !address.is_empty()).map(str::to_owned);
+    Error::Held { dir: dir.to_owned(), pid, address }
 }
 
 #[cfg(test)]

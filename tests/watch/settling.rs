@@ -96,11 +96,10 @@ fn vanishing_while_it_is_read_is_rotation_and_no_fault() {
     let daemon = place.watch_with("weigh: {bytes_per_second: 40000}\n");
     let mut run = TrainingRun::new(&place.runs, "a", 1);
     run.save(10);
-    daemon.wait_for("the weighing to begin", |scrape| {
-        (metric("run_phase").label("run", "a").label("phase", "weighing").of(scrape) == Some(1.0)
-            || crate::util::get(&format!("{}/api/v1/runs", daemon.url))
-                .is_some_and(|runs| runs.contains("\"weighing\"")))
-        .then_some(())
+    crate::util::wait_for("the weighing to begin", || {
+        crate::util::get(&format!("{}/api/v1/state", daemon.url))
+            .is_some_and(|state| state.contains("\"weighing\""))
+            .then_some(())
     });
     run.rotate_away(10);
     a_while();
@@ -142,7 +141,9 @@ fn truncated_for_good_is_a_finding_and_the_daemon_goes_on() {
     let path = run.save(20).join("model.safetensors");
     let bytes = fs::read(&path).unwrap();
     fs::write(&path, &bytes[..bytes.len() * 2 / 3]).unwrap();
-    // The next checkpoint says that this one will not get whole any more.
+    // The next checkpoint says that this one will not get whole any more; file times are a few
+    // milliseconds coarse.
+    std::thread::sleep(std::time::Duration::from_millis(50));
     run.save(30);
     wait_for_step(&daemon, "a", 30);
     wait_for_total(&daemon, "a", 3);
