@@ -15,7 +15,7 @@ pub struct Merge {
 }
 
 /// Merges of `points` (equally long), lowest first; heights are those of scipy's `linkage(…, "ward")`.
-/// Empty for fewer than two points.
+/// Empty for fewer than two points, and where a distance is not a finite number.
 pub fn ward(points: &[Vec<f64>]) -> Vec<Merge> {
     if points.len() < 2 {
         return Vec::new();
@@ -25,6 +25,10 @@ pub fn ward(points: &[Vec<f64>]) -> Vec<Merge> {
         for b in &points[i + 1..] {
             distances.push(a.iter().zip(b).map(|(x, y)| (x - y).powi(2)).sum::<f64>().sqrt());
         }
+    }
+    // The library panics on NaN.
+    if distances.iter().any(|distance| !distance.is_finite()) {
+        return Vec::new();
     }
     linkage(&mut distances, points.len(), Method::Ward)
         .steps()
@@ -43,6 +47,13 @@ pub fn clusters_at(merges: &[Merge], share: f64) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_not_a_number_has_no_tree() {
+        for bad in [f64::NAN, f64::INFINITY, 1e300] {
+            assert!(ward(&[vec![bad], vec![0.0], vec![1.0]]).is_empty(), "{bad}");
+        }
+    }
 
     #[test]
     fn two_pairs_merge_first() {

@@ -312,7 +312,7 @@ fn cluster(means: &[Vec<f64>], layer: &mut SubjectReading) {
     let merges = ward::ward(means);
     if means.len() < 2 {
         sheet.lack_all(&CLUSTERS, &Reason::TooFew { needs: 2 });
-    } else if means.iter().flatten().any(|x| !x.is_finite()) {
+    } else if merges.is_empty() {
         sheet.lack_all(&CLUSTERS, &Reason::NotFinite);
     } else {
         let distances = distances(means);
