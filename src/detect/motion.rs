@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::terms::{Role, TensorReading};
+use crate::terms::TensorReading;
 
 use super::pace::{is_normalised, moving, reach};
 use super::panel::{Habit, Panel};
@@ -20,6 +20,11 @@ pub const SPEED_MARGIN: f64 = 1.3;
 const SPEED_POINTS_MIN: usize = 4;
 /// Points of the past that tell an optimizer's reach.
 const REACH_POINTS: usize = 32;
+/// Points that are needed to trust them.
+const REACH_POINTS_MIN: usize = 6;
+/// Reach that is granted until then: the worst case of Adam at b1 = 0.9, b2 = 0.999; Adafactor's first
+/// steps come near it.
+const REACH_EARLY: f64 = 3.2;
 
 /// What is unusual about the movement of the tensors; 1 and above is beyond the limit.
 #[derive(Clone, Debug, Default)]
@@ -62,12 +67,10 @@ impl Motion {
         let points = view.history.points().len();
         let window = points.saturating_sub(REACH_POINTS)..points;
         let tensors = &view.reading.tensors;
-        // Largest reach by role over the past, and at each point over all tensors.
-        let mut by_role: BTreeMap<Role, f64> = BTreeMap::new();
+        // Largest reach of any tensor at each point.
         let mut by_point = vec![f64::NAN; points];
         for tensor in tensors {
             let (changes, maxima) = (view.past(tensor, "update_abs_max"), view.past(tensor, "abs_max"));
-            let largest = by_role.entry(tensor.facts.meaning.role).or_default();
             for index in window.clone() {
                 let (Some(&change), Some(&abs_max)) = (changes.get(index), maxima.get(index)) else { break };
                 let name = Some(&*tensor.facts.name);
@@ -81,7 +84,6 @@ impl Motion {
                     view.pace.intervals[index],
                 );
                 if past.is_finite() {
-                    *largest = largest.max(past);
                     by_point[index] = past.max(by_point[index]);
                 }
             }
@@ -97,6 +99,9 @@ impl Motion {
         if !self.normalised {
             return;
         }
+        let seen = by_point.iter().copied().filter(|reach| reach.is_finite());
+        let known = seen.clone().count() >= REACH_POINTS_MIN;
+        let limit = BOUND_MARGIN * seen.fold(if known { 1.0 } else { REACH_EARLY }, f64::max);
         for (index, tensor) in tensors.iter().enumerate() {
             let (Some(change), Some(abs_max)) = (value(tensor, "update_abs_max"), value(tensor, "abs_max"))
             else {
@@ -111,8 +116,7 @@ impl Motion {
                 tensor.facts.dtype,
                 view.pace.now,
             );
-            let seen = by_role.get(&tensor.facts.meaning.role).copied().unwrap_or(0.0);
-            self.impossible.insert(index, now / (BOUND_MARGIN * seen.max(1.0)));
+            self.impossible.insert(index, now / limit);
         }
     }
 

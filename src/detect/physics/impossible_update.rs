@@ -12,7 +12,7 @@ pub static RULE: Rule = Rule {
         severity: Severity::Warning,
         proof: Proof::Physics,
         summary: "a tensor changed by more than the optimizer can change it at the logged learning rate",
-        what: "Optimizers that normalise their steps (Adam, AdamW, Adafactor, Lion) move an element by about the learning rate at most. `update_abs_max`, less what rounding to the dtype can do, over the sum of the learning rate since the checkpoint before exceeds one and a half times the largest value that any tensor of the role has shown (and never less than 1). Judged only while the run's own speed shows that its optimizer is of that kind and the trainer logs a learning rate.",
+        what: "Optimizers that normalise their steps (Adam, AdamW, Adafactor, Lion) move an element by about the learning rate at most. `update_abs_max`, less what rounding to the dtype can do, over the sum of the learning rate since the checkpoint before exceeds one and a half times the largest value that any tensor of the run has shown (and never less than 1; 3.2 in the first six checkpoints). Judged only while the run's own speed shows that its optimizer is of that kind and the trainer logs a learning rate.",
         cause: "Something other than the optimizer wrote to the tensor: corruption, a swap, a re-initialisation, a penalty or projection in the training code, a merged or restored part, another optimizer or a hidden learning rate.",
         remedy: "Look at the first tensor in the list and at what writes to it; compare it with the checkpoint before (`weighbridge diff`). Resume from the last good checkpoint if nothing explains it.",
         evidence: "update_abs_max, abs_max, learning rate",

@@ -1,7 +1,6 @@
 //! An attention head that was switched off.
 
 use crate::detect::entry::{Entry, Parameter, Parameters, Proof, Rule, Sign, evidence};
-use crate::detect::panel::median;
 use crate::detect::view::View;
 use crate::terms::{Role, Severity, Subject};
 
@@ -12,7 +11,7 @@ pub static RULE: Rule = Rule {
         severity: Severity::Critical,
         proof: Proof::Structure,
         summary: "an attention head gives nothing any more",
-        what: "`ov_norm` (what the head can write) or `qk_norm` (what it can tell apart) of one head falls to at most `share_max` of its own usual value while the median head keeps its own. A head that was weak from the start is no fault.",
+        what: "`ov_norm` (what the head can write) or `qk_norm` (what it can tell apart) of one head falls to at most `share_max` of its own usual value in one interval while another head of its layer keeps its own. A head that was weak from the start, or that faded over many checkpoints, is no fault.",
         cause: "A mask or pruning that stayed on, a slice of the projection overwritten with zeros, heads mapped wrongly by a conversion.",
         remedy: "Compare the head's rows and columns with the checkpoint before; resume from there, and check code that masks or reshapes heads.",
         evidence: "ov_norm, qk_norm, q_norm, k_norm, v_norm, o_norm",
@@ -31,18 +30,21 @@ pub static RULE: Rule = Rule {
 
 /// Points of the past that tell a head's usual value.
 const WINDOW: usize = 32;
+/// A head above this share of its usual value in one checkpoint and dead in the next did not fade.
+const ALIVE_SHARE: f64 = 0.2;
 
 fn look(view: &View<'_>, parameters: &Parameters<'_>) -> Vec<Sign> {
     let limit = parameters.get("share_max");
     let mut dead: Vec<(u32, u32, &'static str, f64)> = Vec::new();
+    let mut sudden = false;
     for metric in ["ov_norm", "qk_norm"] {
         let shares = shares(view, metric);
-        let Some(typical) = median(shares.iter().map(|(_, share)| *share)) else { continue };
-        for (subject, share) in shares {
-            let Subject::Head { layer, head } = subject else { continue };
+        for (subject, share) in &shares {
+            let Subject::Head { layer, head } = *subject else { continue };
             let known = dead.iter().any(|&(l, h, ..)| (l, h) == (layer, head));
-            if share <= limit * typical && typical > 0.0 && !known {
-                dead.push((layer, head, metric, share));
+            if *share <= limit * best_in_layer(&shares, layer) && !known {
+                sudden |= was_alive(view, subject, metric);
+                dead.push((layer, head, metric, *share));
             }
         }
     }
@@ -52,6 +54,8 @@ fn look(view: &View<'_>, parameters: &Parameters<'_>) -> Vec<Sign> {
     let summary =
         format!("head {head} of layer {layer} {what}: {metric} is {:.1e} of its usual value{more}", share);
     let mut sign = Sign::sure(RULE.entry.severity, summary);
+    // A head that faded over many checkpoints opens nothing; one that died keeps its finding open.
+    sign.score = if sudden { 1.0 } else { 0.5 };
     for &(layer, head, metric, share) in &dead {
         let subject = Subject::Head { layer, head };
         sign.evidence.push(evidence(subject.clone(), metric, Some(share), "near 1 times its usual value"));
@@ -75,6 +79,20 @@ fn shares(view: &View<'_>, metric: &'static str) -> Vec<(Subject, f64)> {
         })
         .filter(|(_, share)| share.is_finite())
         .collect()
+}
+
+/// The largest share among a layer's heads: some head must still be well.
+fn best_in_layer(shares: &[(Subject, f64)], layer: u32) -> f64 {
+    let mates =
+        shares.iter().filter(|(subject, _)| matches!(subject, Subject::Head { layer: l, .. } if *l == layer));
+    mates.map(|(_, share)| *share).fold(0.0, f64::max)
+}
+
+/// Had the head a good part of its usual value in the checkpoint before?
+fn was_alive(view: &View<'_>, subject: &Subject, metric: &'static str) -> bool {
+    let past = view.history.column(subject, metric);
+    let last = past.iter().rev().find(|value| value.is_finite()).map(|&value| f64::from(value));
+    last.zip(usual(view, subject, metric)).is_some_and(|(last, usual)| last >= ALIVE_SHARE * usual)
 }
 
 fn usual(view: &View<'_>, subject: &Subject, metric: &'static str) -> Option<f64> {
