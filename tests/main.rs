@@ -11,6 +11,8 @@ mod doc;
 mod checkpoint;
 /// What `deploy/` ships, held against the real tools and the registries.
 mod deploy;
+/// Judgement as data: scripts, entries, the page made from them.
+mod detect;
 mod formats;
 mod hostile;
 /// Families of models against what transformers saves.

@@ -33,6 +33,10 @@ const CLOSED_MAX: usize = 32;
 const EVIDENCE_MAX: usize = 12;
 /// Tensors kept in a finding.
 const TENSORS_MAX: usize = 64;
+/// See [`belongs`].
+const WEIGHING_FAILED: &str = super::invariants::file_problems::BUG.entry.id;
+/// See [`belongs`].
+const OVERDUE: &str = super::invariants::overdue_checkpoint::RULE.entry.id;
 /// Tainted steps kept a tensor; only the newest matter.
 const TAINTED_MAX: usize = 64;
 
@@ -188,7 +192,9 @@ fn shares_tensor(seen: &Seen, case: &Case) -> bool {
 
 /// Does a sign belong to a case: same incident, or its aftermath?
 fn belongs(seen: &Seen, case: &Case) -> bool {
-    if case.severity() < Severity::Warning {
+    // A fault of ours, or a wait, explains nothing that is seen in the weights.
+    let explains = case.detector != WEIGHING_FAILED && case.detector != OVERDUE;
+    if case.severity() < Severity::Warning || !explains {
         return false;
     }
     if case.resolved_step.is_some() && case.age > AFTERMATH {

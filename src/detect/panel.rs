@@ -152,6 +152,15 @@ impl Panel {
         trusted.nth(back.saturating_sub(1)).map_or(f64::NAN, |before| newest - before)
     }
 
+    /// Newest value minus the largest of the `back` trusted values before it; none with fewer of them.
+    pub fn rise_over(&self, series: usize, back: usize) -> Option<f64> {
+        let (newest, past) = self.rows[series].split_last()?;
+        let trusted: Vec<f64> =
+            past.iter().rev().copied().filter(|value| value.is_finite()).take(back).collect();
+        let largest = trusted.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+        (newest.is_finite() && trusted.len() == back).then_some(newest - largest)
+    }
+
     /// How far each series is off.
     pub fn deviations(&self, habit: Habit) -> Deviations {
         let shortest = self.shortest_interval();

@@ -48,4 +48,5 @@ pub static DETECTORS: &[&dyn Detector] = &[
     &loss_worse_than_chance::RULE,
     &loss_not_finite::RULE,
     &abnormal_speed::RULE,
+    &optimizer_state_lost::RULE,
 ];

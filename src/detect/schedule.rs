@@ -56,7 +56,7 @@ impl Schedule {
 }
 
 /// Sum of the learning rate over the steps `from + 1 ..= to`: the log's points joined by straight lines,
-/// level beyond its ends. None where no learning rate is logged.
+/// level beyond its ends, and 0 next to a rate of 0. None where no learning rate is logged.
 pub fn lr_time(log: &[LogPoint], from: u64, to: u64) -> Option<f64> {
     let points: Vec<(f64, f64)> = log
         .iter()
@@ -70,7 +70,8 @@ pub fn lr_time(log: &[LogPoint], from: u64, to: u64) -> Option<f64> {
     for pair in points.windows(2) {
         let [(x0, y0), (x1, y1)] = pair else { continue };
         let (a, b) = (x0.max(from), x1.min(to));
-        if b > a && x1 > x0 {
+        // Where one end is 0 it may have been 0 all the way: what must have moved is asked of this sum.
+        if b > a && x1 > x0 && *y0 > 0.0 && *y1 > 0.0 {
             let at = |x: f64| y0 + (y1 - y0) * (x - x0) / (x1 - x0);
             sum += (b - a) * (at(a) + at(b)) / 2.0;
         }
@@ -82,7 +83,7 @@ pub fn lr_time(log: &[LogPoint], from: u64, to: u64) -> Option<f64> {
 mod tests {
     use super::*;
 
-    fn log(points: &[(u64, f64)]) -> Vec<LogPoint> {
+    fn points(points: &[(u64, f64)]) -> Vec<LogPoint> {
         points
             .iter()
             .map(|&(step, rate)| LogPoint { step, learning_rate: Some(rate), ..LogPoint::default() })
@@ -91,10 +92,12 @@ mod tests {
 
     #[test]
     fn joins_points_by_lines_and_is_level_beyond_them() {
-        let log = log(&[(10, 1.0), (20, 3.0)]);
+        let log = points(&[(10, 1.0), (20, 3.0)]);
         assert_eq!(lr_time(&log, 10, 20), Some(20.0));
         assert_eq!(lr_time(&log, 0, 10), Some(10.0));
         assert_eq!(lr_time(&log, 15, 30), Some(12.5 + 30.0));
         assert_eq!(lr_time(&[], 0, 10), None);
+        let cut = points(&[(10, 1.0), (20, 0.0)]);
+        assert_eq!(lr_time(&cut, 10, 20), Some(0.0));
     }
 }

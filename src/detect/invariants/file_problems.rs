@@ -87,7 +87,7 @@ pub static BUG: Rule = Rule {
     entry: Entry {
         id: "weighing_failed",
         severity: Severity::Warning,
-        proof: Proof::Invariant,
+        proof: Proof::Log,
         summary: "weighbridge itself failed on this checkpoint",
         what: "A panic was caught while the checkpoint was weighed. It says nothing about the run.",
         cause: "A fault in weighbridge.",

@@ -2,3 +2,4 @@
 
 pub mod abnormal_speed;
 pub mod impossible_update;
+pub mod optimizer_state_lost;

@@ -1,0 +1,311 @@
+//! The language of the scripts, line by line:
+//!
+//! ```text
+//! # comment
+//! series checkpoints=24 every=25 layers=3 seed=1 optimizer=adam|sgd schedule=cosine|constant|restarts dtype=F32
+//! at 16 TENSORS metric = 3          one checkpoint, counted from 1; `16..` from there on, `16..18` three of them
+//! at 16.. TENSORS metric *= 1.2     also += and -=; `^=` multiplies once more at every further checkpoint
+//! at 16 head L.H metric = 0         a head instead of tensors (globs)
+//! at 16 TENSORS drop                also: hash_of 5, equals TENSOR, sketch_of TENSOR, shape 8x8, dtype BF16
+//! at 16 problem truncated FILE      also: unreadable, malformed, missing, bug
+//! at 16.. log loss = 5.6            also learning_rate, grad_norm; NaN may be given
+//! tied A B
+//! enable DETECTOR
+//! parameter DETECTOR NAME VALUE
+//! expected DETECTOR TENSORS from STEP
+//! silence DETECTOR until SECONDS
+//! expect DETECTOR at 16 [critical|warning] [first TENSORS] [resolved 17|open]
+//! ```
+
+use std::path::Path;
+
+use globset::Glob;
+use weighbridge::detect::{Expected, Settings, Silence};
+use weighbridge::terms::{Dtype, Finding, Problem, ProblemKind, Reading, Severity, Subject, TensorReading};
+
+use super::synthetic::Series;
+
+/// A parsed script.
+pub struct Case {
+    pub name: String,
+    pub expected: Vec<Expectation>,
+    series: Series,
+    changes: Vec<Change>,
+    settings: Settings,
+    tied: Vec<(String, String)>,
+}
+
+/// A finding that must come.
+pub struct Expectation {
+    pub detector: String,
+    pub checkpoint: usize,
+    severity: Option<Severity>,
+    first: Option<String>,
+    resolved: Option<Option<usize>>,
+}
+
+struct Change {
+    from: usize,
+    to: usize,
+    words: Vec<String>,
+}
+
+impl Case {
+    pub fn parse(path: &Path) -> Result<Self, String> {
+        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let text = std::fs::read_to_string(path).map_err(|error| format!("{name}: {error}"))?;
+        let mut case = Self {
+            name,
+            expected: Vec::new(),
+            series: Series::default(),
+            changes: Vec::new(),
+            settings: Settings::default(),
+            tied: Vec::new(),
+        };
+        for (number, line) in text.lines().enumerate() {
+            let words: Vec<&str> = line.split('#').next().unwrap_or_default().split_whitespace().collect();
+            case.line(&words).ok_or_else(|| format!("{}:{}: cannot read: {line}", case.name, number + 1))?;
+        }
+        Ok(case)
+    }
+
+    fn line(&mut self, words: &[&str]) -> Option<()> {
+        let choice =
+            |settings: &mut Settings, id: &str| settings.detectors.entry(id.to_owned()).or_default().clone();
+        match words {
+            [] => {}
+            ["series", rest @ ..] => {
+                for pair in rest {
+                    self.property(pair.split_once('=')?)?;
+                }
+            }
+            ["at", when, rest @ ..] => {
+                let (from, to) = range(when)?;
+                self.changes.push(Change {
+                    from,
+                    to,
+                    words: rest.iter().map(|&word| word.to_owned()).collect(),
+                });
+            }
+            ["tied", a, b] => self.tied.push(((*a).to_owned(), (*b).to_owned())),
+            ["enable", id] => {
+                let mut chosen = choice(&mut self.settings, id);
+                chosen.enabled = Some(true);
+                self.settings.detectors.insert((*id).to_owned(), chosen);
+            }
+            ["parameter", id, name, value] => {
+                let mut chosen = choice(&mut self.settings, id);
+                chosen.parameters.insert((*name).to_owned(), value.parse().ok()?);
+                self.settings.detectors.insert((*id).to_owned(), chosen);
+            }
+            ["expected", id, tensors, "from", step] => self.settings.expected.push(Expected {
+                detector: Some((*id).to_owned()),
+                tensors: vec![(*tensors).to_owned()],
+                from_step: Some(step.parse().ok()?),
+                ..Expected::default()
+            }),
+            ["silence", id, "until", seconds] => self.settings.silences.push(Silence {
+                detector: Some((*id).to_owned()),
+                until_seconds: seconds.parse().ok()?,
+                why: "planned".to_owned(),
+                ..Silence::default()
+            }),
+            ["expect", id, "at", checkpoint, rest @ ..] => {
+                let mut expectation = Expectation {
+                    detector: (*id).to_owned(),
+                    checkpoint: checkpoint.parse().ok()?,
+                    severity: None,
+                    first: None,
+                    resolved: None,
+                };
+                let mut rest = rest.iter();
+                while let Some(&word) = rest.next() {
+                    match word {
+                        "first" => expectation.first = Some((*rest.next()?).to_owned()),
+                        "resolved" => expectation.resolved = Some(Some(rest.next()?.parse().ok()?)),
+                        "open" => expectation.resolved = Some(None),
+                        severity => expectation.severity = Some(Severity::from_name(severity)?),
+                    }
+                }
+                self.expected.push(expectation);
+            }
+            _ => return None,
+        }
+        Some(())
+    }
+
+    fn property(&mut self, (key, value): (&str, &str)) -> Option<()> {
+        match key {
+            "checkpoints" => self.series.checkpoints = value.parse().ok()?,
+            "every" => self.series.every = value.parse().ok()?,
+            "layers" => self.series.layers = value.parse().ok()?,
+            "seed" => self.series.seed = value.parse().ok()?,
+            "optimizer" => self.series.sgd = value == "sgd",
+            "schedule" => self.series.schedule = value.to_owned(),
+            "dtype" => self.series.dtype = Dtype::from_name(value)?,
+            _ => return None,
+        }
+        Some(())
+    }
+
+    pub fn settings(&self) -> Settings {
+        self.settings.clone()
+    }
+
+    /// Step of a checkpoint, counted from 1.
+    pub fn step(&self, checkpoint: usize) -> u64 {
+        checkpoint as u64 * self.series.every
+    }
+
+    /// All readings, broken as the script says.
+    pub fn readings(&self) -> impl Iterator<Item = Reading> + '_ {
+        (1..=self.series.checkpoints).map(|checkpoint| {
+            let mut reading = self.series.reading(checkpoint - 1);
+            reading.tied.clone_from(&self.tied);
+            for change in &self.changes {
+                // The log is the past's too: what was logged stays logged.
+                let logged = change.words.first().is_some_and(|word| word == "log");
+                if checkpoint >= change.from && (checkpoint <= change.to || logged) {
+                    let words: Vec<&str> = change.words.iter().map(String::as_str).collect();
+                    self.apply(&mut reading, change, checkpoint, &words)
+                        .unwrap_or_else(|| panic!("{}: cannot apply {words:?}", self.name));
+                }
+            }
+            reading
+        })
+    }
+
+    fn apply(&self, reading: &mut Reading, change: &Change, checkpoint: usize, words: &[&str]) -> Option<()> {
+        match words {
+            ["problem", kind, file] => {
+                reading.problems.push(problem(kind, file)?);
+                if *kind != "bug" && !file.ends_with("state.json") {
+                    reading.tensors.clear();
+                    reading.subjects.clear();
+                }
+            }
+            ["log", field, operator, value] => {
+                let steps =
+                    self.step(change.from - 1) + 1..=self.step(change.to.min(self.series.checkpoints));
+                for point in reading.trainer.log.iter_mut().filter(|point| steps.contains(&point.step)) {
+                    let slot = match *field {
+                        "loss" => &mut point.loss,
+                        "learning_rate" => &mut point.learning_rate,
+                        _ => &mut point.grad_norm,
+                    };
+                    *slot = Some(changed(slot.unwrap_or(0.0), operator, value.parse().ok()?, 1)?);
+                }
+            }
+            ["head", place, metric, operator, value] => {
+                let (layer, head) = place.split_once('.')?;
+                let subject = Subject::Head { layer: layer.parse().ok()?, head: head.parse().ok()? };
+                let reading = reading.subjects.iter_mut().find(|reading| reading.subject == subject)?;
+                let (name, old) = reading.samples.iter_mut().find(|(name, _)| *name == metric)?;
+                let _ = name;
+                *old = changed(*old, operator, value.parse().ok()?, checkpoint - change.from + 1)?;
+            }
+            [tensors, "drop"] => {
+                let glob = Glob::new(tensors).ok()?.compile_matcher();
+                reading.tensors.retain(|tensor| !glob.is_match(&*tensor.facts.name));
+            }
+            [tensors, rest @ ..] => {
+                let glob = Glob::new(tensors).ok()?.compile_matcher();
+                let others = self.series.reading(checkpoint - 1).tensors;
+                for tensor in reading.tensors.iter_mut().filter(|tensor| glob.is_match(&*tensor.facts.name)) {
+                    self.alter(tensor, &others, checkpoint - change.from + 1, rest)?;
+                }
+            }
+            [] => return None,
+        }
+        Some(())
+    }
+
+    fn alter(
+        &self,
+        tensor: &mut TensorReading,
+        others: &[TensorReading],
+        turn: usize,
+        words: &[&str],
+    ) -> Option<()> {
+        let find = |name: &str| others.iter().find(|other| &*other.facts.name == name);
+        match words {
+            ["hash_of", checkpoint] => {
+                let old = self.series.reading(checkpoint.parse::<usize>().ok()? - 1);
+                tensor.facts.content_hash = old.tensor(&tensor.facts.name)?.facts.content_hash;
+            }
+            ["equals", name] => tensor.facts.content_hash = find(name)?.facts.content_hash,
+            ["sketch_of", name] => tensor.sketch.clone_from(&find(name)?.sketch),
+            ["shape", shape] => {
+                tensor.facts.shape =
+                    shape.split('x').map(|length| length.parse().ok()).collect::<Option<_>>()?;
+            }
+            ["dtype", dtype] => tensor.facts.dtype = Dtype::from_name(dtype)?,
+            [metric, operator, value] => {
+                let (_, old) = tensor.samples.iter_mut().find(|(name, _)| *name == metric)?;
+                *old = changed(*old, operator, value.parse().ok()?, turn)?;
+            }
+            _ => return None,
+        }
+        Some(())
+    }
+}
+
+impl Expectation {
+    pub fn hold(&self, case: &Case, finding: &Finding) -> Result<(), String> {
+        let name = &case.name;
+        if self.severity.is_some_and(|severity| severity != finding.severity) {
+            return Err(format!("{name}: {} is {}", self.detector, finding.severity));
+        }
+        if let Some(glob) = &self.first {
+            let matcher = Glob::new(glob).map_err(|error| error.to_string())?.compile_matcher();
+            if !finding.tensors.first().is_some_and(|tensor| matcher.is_match(tensor)) {
+                return Err(format!("{name}: {} blames {:?} first", self.detector, finding.tensors.first()));
+            }
+        }
+        if let Some(resolved) = self.resolved {
+            let step = resolved.map(|checkpoint| case.step(checkpoint));
+            if finding.resolved_step.map(|step| step.0) != step {
+                return Err(format!("{name}: {} resolved at {:?}", self.detector, finding.resolved_step));
+            }
+        }
+        Ok(())
+    }
+}
+
+fn changed(old: f64, operator: &str, value: f64, turn: usize) -> Option<f64> {
+    Some(match operator {
+        "=" => value,
+        "*=" => old * value,
+        "+=" => old + value,
+        "-=" => old - value,
+        "^=" => old * value.powi(turn as i32),
+        _ => return None,
+    })
+}
+
+fn range(when: &str) -> Option<(usize, usize)> {
+    match when.split_once("..") {
+        None => when.parse().ok().map(|only| (only, only)),
+        Some((from, "")) => from.parse().ok().map(|from| (from, usize::MAX)),
+        Some((from, to)) => Some((from.parse().ok()?, to.parse().ok()?)),
+    }
+}
+
+fn problem(kind: &str, file: &str) -> Option<Problem> {
+    let kind = match kind {
+        "truncated" => ProblemKind::Truncated,
+        "unreadable" => ProblemKind::Unreadable,
+        "malformed" => ProblemKind::Malformed,
+        "missing" => ProblemKind::Missing,
+        "bug" => ProblemKind::Bug,
+        _ => return None,
+    };
+    Some(Problem {
+        kind,
+        path: file.into(),
+        tensor: None,
+        offset: Some(512),
+        detail: "data ends early".to_owned(),
+        remedy: "save again".to_owned(),
+    })
+}

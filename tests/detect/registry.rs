@@ -1,0 +1,113 @@
+//! What must be true of every detector's entry, and the page that is made from them.
+
+use std::collections::BTreeSet;
+use std::fmt::Write as _;
+use std::path::Path;
+
+use weighbridge::detect::{DETECTORS, Entry, Settings, State, overdue};
+use weighbridge::terms::History;
+
+use super::synthetic::Series;
+
+#[test]
+fn entries_are_complete_and_their_names_state_the_fault() {
+    let mut ids = BTreeSet::new();
+    for entry in DETECTORS.iter().map(|detector| detector.entry()) {
+        assert!(ids.insert(entry.id), "{} is there twice", entry.id);
+        let snake = entry.id.chars().all(|letter| letter.is_ascii_lowercase() || letter == '_');
+        assert!(snake, "{} is not in snake case", entry.id);
+        for instruction in ["check", "detect", "monitor", "no_", "find"] {
+            assert!(!entry.id.starts_with(instruction), "{} does not state a fault", entry.id);
+        }
+        assert!(!entry.summary.ends_with('.') && !entry.summary.is_empty(), "summary of {}", entry.id);
+        for text in [entry.what, entry.cause, entry.remedy] {
+            assert!(text.ends_with('.') && !text.contains("  "), "text of {}: {text}", entry.id);
+        }
+        for parameter in entry.parameters {
+            let fits = (parameter.min..=parameter.max).contains(&parameter.default);
+            assert!(fits && !parameter.doc.is_empty(), "{}.{}", entry.id, parameter.name);
+        }
+    }
+}
+
+fn page() -> String {
+    let mut text = String::from(
+        "# Detectors\n\nMade from the entries in `src/detect/`; `weighbridge explain NAME` prints the same. \
+         Severity, parameters and whether a detector runs can be set under `detect` in the configuration.\n\n\
+         | detector | severity | proof | the fault |\n|---|---|---|---|\n",
+    );
+    let word = |entry: &Entry| format!("{:?}", entry.proof).to_lowercase();
+    for entry in DETECTORS.iter().map(|detector| detector.entry()) {
+        let off = if entry.enabled { "" } else { ", off by default" };
+        writeln!(
+            text,
+            "| [`{0}`](#{0}) | {1}{off} | {2} | {3} |",
+            entry.id,
+            entry.severity,
+            word(entry),
+            entry.summary
+        )
+        .unwrap();
+    }
+    for entry in DETECTORS.iter().map(|detector| detector.entry()) {
+        writeln!(text, "\n## {}\n\n{}. Since {}.\n", entry.id, upper(entry.summary), entry.since).unwrap();
+        writeln!(text, "- **How it is recognised**: {}", entry.what).unwrap();
+        writeln!(text, "- **Usual cause**: {}", entry.cause).unwrap();
+        writeln!(text, "- **What to do**: {}", entry.remedy).unwrap();
+        writeln!(text, "- **Reads**: {}", entry.evidence).unwrap();
+        for parameter in entry.parameters {
+            writeln!(
+                text,
+                "- `{}` = {} ({} to {}): {}",
+                parameter.name, parameter.default, parameter.min, parameter.max, parameter.doc
+            )
+            .unwrap();
+        }
+    }
+    text
+}
+
+fn upper(text: &str) -> String {
+    let mut letters = text.chars();
+    letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
+}
+
+#[test]
+fn the_page_is_what_the_entries_say() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/detectors.md");
+    if std::env::var_os("UPDATE_GOLDEN").is_some() {
+        std::fs::write(&path, page()).unwrap();
+    }
+    let written = std::fs::read_to_string(&path).unwrap_or_default();
+    assert!(written == page(), "docs/detectors.md is out of date: run with UPDATE_GOLDEN=1");
+}
+
+#[test]
+fn a_late_checkpoint_is_told_once_and_a_finished_run_is_not_late() {
+    let series = Series::default();
+    let mut history = History::new(History::POINTS_MAX);
+    for index in 0..6 {
+        history.push(&series.reading(index));
+    }
+    let (mut state, settings) = (State::default(), Settings::default());
+    assert!(overdue(&history, 700.0, &mut state, &settings).is_empty(), "inside the limit");
+    let findings = overdue(&history, 800.0, &mut state, &settings);
+    assert_eq!(findings.len(), 1);
+    assert_eq!(findings[0].detector, "overdue_checkpoint");
+    assert!(overdue(&history, 900.0, &mut state, &settings).is_empty(), "told already");
+
+    for index in 6..series.checkpoints {
+        history.push(&series.reading(index));
+    }
+    assert!(overdue(&history, 1e6, &mut State::default(), &settings).is_empty(), "the run is finished");
+}
+
+#[test]
+fn a_state_from_a_newer_program_or_a_damaged_one_is_refused() {
+    let mut bytes = State::default().to_bytes();
+    assert_eq!(State::from_bytes(&bytes).unwrap(), State::default());
+    bytes[0] = 200;
+    assert!(State::from_bytes(&bytes).is_err());
+    assert!(State::from_bytes(&[1, 0]).is_err());
+    assert!(State::from_bytes(&[1, 0, 0, 0, b'x']).is_err());
+}
