@@ -130,3 +130,28 @@ fn gguf_equals_gguf() {
 fn safetensors_equal_safetensors() {
     check_folder("safetensors", 2);
 }
+
+/// The table of docs/formats.md is the registry.
+#[test]
+fn the_document_names_every_format() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/formats.md");
+    let text = std::fs::read_to_string(&path).unwrap();
+    let mut table = String::from("| format | usual endings | what is read |\n|---|---|---|\n");
+    for format in tensor::FORMATS {
+        let endings: Vec<String> = format.endings().iter().map(|ending| format!("`.{ending}`")).collect();
+        table += &format!("| {} | {} | {} |\n", format.name(), endings.join(" "), format.summary());
+    }
+    let (begin, end) = ("<!-- formats: begin -->\n", "<!-- formats: end -->");
+    let (before, rest) = text.split_once(begin).unwrap();
+    let (now, after) = rest.split_once(end).unwrap();
+    if std::env::var_os("UPDATE_GOLDEN").is_some() {
+        std::fs::write(&path, format!("{before}{begin}{table}{end}{after}")).unwrap();
+        return;
+    }
+    assert_eq!(now, table, "run again with UPDATE_GOLDEN=1");
+}
+
+#[test]
+fn deepspeed_equals_deepspeed() {
+    check_folder("deepspeed", 2);
+}

@@ -40,7 +40,7 @@ impl Format for BarePickle {
         match read(file) {
             Ok(pickle) => {
                 torch::accuse(file, &pickle, 0, found);
-                torch::add_tensors(file, &pickle, &|_| None, found);
+                torch::add_tensors(file, &pickle, &|_| None, &|_| false, found);
             }
             Err(problem) => found.problem(problem),
         }

@@ -25,6 +25,8 @@ pub struct Found {
     files: IndexMap<PathBuf, Arc<Input>>,
     /// Directories that were put together as a whole.
     folders: HashSet<PathBuf>,
+    /// Those of them whose files' tensors were put together.
+    pub merged: HashSet<PathBuf>,
     chunked: IndexMap<String, Chunked>,
     tensors: Vec<TensorInfo>,
     places: Vec<Place>,
@@ -48,6 +50,7 @@ impl Found {
             settings: settings.clone(),
             files: IndexMap::new(),
             folders: HashSet::new(),
+            merged: HashSet::new(),
             chunked: IndexMap::new(),
             tensors: Vec::new(),
             places: Vec::new(),

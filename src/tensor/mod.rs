@@ -13,6 +13,7 @@ mod archive;
 mod bare_pickle;
 mod chunks;
 mod dcp;
+mod deepspeed;
 mod found;
 mod gguf;
 mod inflated;
@@ -81,6 +82,7 @@ pub trait Format: Sync {
 pub static FORMATS: &[&dyn Format] = &[
     &safetensors::Safetensors,
     &dcp::Dcp,
+    &deepspeed::DeepSpeed,
     &npz::Npz,
     &torch_zip::TorchZip,
     &torch_legacy::TorchLegacy,

@@ -8,6 +8,7 @@ mod rebuild;
 mod state;
 
 use std::collections::HashMap;
+use std::path::Path;
 use std::sync::Arc;
 
 use super::archive::{Archive, Entry};
@@ -25,13 +26,16 @@ pub use state::{Part, STEP_KEYS, of_paths, step_inside};
 const SAVE_AGAIN: &str = "save the checkpoint again; if it is still being written, wait for the trainer";
 const DISTRUST: &str = "do not load this file with torch.load: find out where it comes from";
 
-/// Adds all tensors of the pickle; `storages` tells where each storage lies.
+/// Adds all tensors of the pickle; `storages` tells where each storage lies, `leave_out` which names
+/// are had from elsewhere.
 pub fn add_tensors(
     input: &Arc<Input>,
     pickle: &Pickle,
     storages: &dyn Fn(&str) -> Option<Entry>,
+    leave_out: &dyn Fn(&str) -> bool,
     found: &mut Found,
 ) {
+    let rank = rank_prefix(input.path());
     let contents = state::walk(pickle);
     if contents.too_deep {
         let detail = "containers are nested deeper than tensors are looked for";
@@ -39,7 +43,11 @@ pub fn add_tensors(
     }
     found.step = found.step.or(step_inside(pickle, pickle.root));
     let mut adder = Adder { input, storages, delivered: 0, shared: HashMap::new() };
-    for leaf in contents.leaves {
+    for mut leaf in contents.leaves {
+        if leave_out(&leaf.name) {
+            continue;
+        }
+        leaf.name.insert_str(0, &rank);
         let part = leaf.part.reason(&leaf.name);
         match (leaf.what, part) {
             (Rebuilt::Tensor(view), None) => adder.add(&leaf.name, view, found),
@@ -51,6 +59,22 @@ pub fn add_tensors(
             }
             (Rebuilt::Other, _) => {}
         }
+    }
+}
+
+/// Ranks of tensor parallelism each have a part of every tensor under the same name, in files or
+/// directories named by the rank: `mp_rank_01.` for the second one, nothing for the first.
+pub fn rank_prefix(path: &Path) -> String {
+    let parts = path.components().filter_map(|part| part.as_os_str().to_str());
+    let rank = parts.filter_map(|part| {
+        let rank = &part[part.find("mp_rank_")?..];
+        let digits = rank.len()
+            - rank["mp_rank_".len()..].trim_start_matches(|c: char| c.is_ascii_digit() || c == '_').len();
+        Some(rank[..digits].trim_end_matches('_'))
+    });
+    match rank.last() {
+        Some(rank) if rank.bytes().any(|byte| matches!(byte, b'1'..=b'9')) => format!("{rank}."),
+        _ => String::new(),
     }
 }
 
@@ -203,5 +227,24 @@ impl TensorView {
         let axes = self.shape.iter().zip(&self.strides).zip(&dense);
         self.shape.contains(&0)
             || axes.into_iter().all(|((&size, stride), dense)| size == 1 || stride == dense)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ranks_beyond_the_first_stand_before_the_name() {
+        for (path, prefix) in [
+            ("model.pt", ""),
+            ("iter_0000500/mp_rank_00/model_optim_rng.pt", ""),
+            ("iter_0000500/mp_rank_01/model_optim_rng.pt", "mp_rank_01."),
+            ("iter_0000500/mp_rank_00_002/model_optim_rng.pt", "mp_rank_00_002."),
+            ("mp_rank_03_model_states.pt", "mp_rank_03."),
+            ("zero_pp_rank_1_mp_rank_00_model_states.pt", ""),
+        ] {
+            assert_eq!(rank_prefix(Path::new(path)), prefix, "{path}");
+        }
     }
 }

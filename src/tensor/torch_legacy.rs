@@ -41,7 +41,7 @@ impl Format for TorchLegacy {
                 torch::accuse(file, &legacy.pickle, legacy.begin, found);
                 legacy.problems.into_iter().for_each(|problem| found.problem(problem));
                 let storages = |key: &str| legacy.storages.get(key).copied();
-                torch::add_tensors(file, &legacy.pickle, &storages, found);
+                torch::add_tensors(file, &legacy.pickle, &storages, &|_| false, found);
             }
             Err(problem) => found.problem(problem),
         }

@@ -6,8 +6,9 @@
 
 use std::sync::Arc;
 
-use super::archive::{Archive, MAGIC};
-use super::{Format, Found, Input, pickle, torch};
+use super::archive::{Archive, Entry, MAGIC};
+use super::pickle::{self, Pickle};
+use super::{Format, Found, Input, torch};
 use crate::terms::{Problem, ProblemKind};
 
 /// The format.
@@ -49,24 +50,48 @@ impl Format for TorchZip {
 }
 
 fn collect(file: &Arc<Input>, found: &mut Found) -> Result<(), Problem> {
-    let mut archive = Archive::open(file, 0, file.bytes())?;
-    std::mem::take(&mut archive.problems).into_iter().for_each(|problem| found.problem(problem));
-    let name = torch::pickle_name(&archive).ok_or_else(|| no_pickle(file))?.to_owned();
-    let prefix = name.strip_suffix("data.pkl").unwrap_or("");
-    if let Some(order) = archive.entries.get(&format!("{prefix}byteorder"))
-        && archive.read(order)?.starts_with(b"big")
-    {
-        let detail = "was written on a machine that puts the big end first";
-        return Err(file.problem(ProblemKind::Malformed, detail, "save it again on a little-endian machine"));
-    }
-    let entry = archive.entries[&name];
-    let content = archive.read(&entry)?;
-    let pickle = pickle::parse(&content).map_err(|error| torch::pickle_problem(file, entry.offset, error))?;
-    drop(content);
-    torch::accuse(file, &pickle, entry.offset, found);
-    let storages = |key: &str| archive.entries.get(&format!("{prefix}data/{key}")).copied();
-    torch::add_tensors(file, &pickle, &storages, found);
+    let archive = TorchArchive::open(file, found)?;
+    torch::add_tensors(file, &archive.pickle, &|key| archive.storage(key), &|_| false, found);
     Ok(())
+}
+
+/// An archive whose pickle was read.
+pub struct TorchArchive {
+    archive: Archive,
+    prefix: String,
+    /// Its objects.
+    pub pickle: Pickle,
+}
+
+impl TorchArchive {
+    /// Reads directory and pickle; tells what is wrong with entries and what the pickle tried.
+    pub fn open(file: &Arc<Input>, found: &mut Found) -> Result<Self, Problem> {
+        let mut archive = Archive::open(file, 0, file.bytes())?;
+        std::mem::take(&mut archive.problems).into_iter().for_each(|problem| found.problem(problem));
+        let name = torch::pickle_name(&archive).ok_or_else(|| no_pickle(file))?.to_owned();
+        let prefix = name.strip_suffix("data.pkl").unwrap_or("").to_owned();
+        if let Some(order) = archive.entries.get(&format!("{prefix}byteorder"))
+            && archive.read(order)?.starts_with(b"big")
+        {
+            let detail = "was written on a machine that puts the big end first";
+            return Err(file.problem(
+                ProblemKind::Malformed,
+                detail,
+                "save it again on a little-endian machine",
+            ));
+        }
+        let entry = archive.entries[&name];
+        let content = archive.read(&entry)?;
+        let pickle =
+            pickle::parse(&content).map_err(|error| torch::pickle_problem(file, entry.offset, error))?;
+        torch::accuse(file, &pickle, entry.offset, found);
+        Ok(Self { archive, prefix, pickle })
+    }
+
+    /// Where a storage lies.
+    pub fn storage(&self, key: &str) -> Option<Entry> {
+        self.archive.entries.get(&format!("{}data/{key}", self.prefix)).copied()
+    }
 }
 
 fn no_pickle(file: &Input) -> Problem {

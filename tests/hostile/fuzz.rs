@@ -195,6 +195,11 @@ fn damaged_distributed() {
 }
 
 #[test]
+fn damaged_deepspeed() {
+    fuzz("deepspeed");
+}
+
+#[test]
 fn damaged_arrays() {
     fuzz("numpy");
 }
