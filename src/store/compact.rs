@@ -22,7 +22,7 @@ impl Store {
     pub fn compact(&self) -> Result<Compacted, Error> {
         let bytes_before = disk_bytes(&self.inner.dir);
         let told = self.thin()?;
-        self.compact_journal()?;
+        self.compact_journal(Files::All)?;
         self.compact_database()?;
         Ok(Compacted { bytes_before, bytes_after: disk_bytes(&self.inner.dir), ..told })
     }
@@ -44,21 +44,26 @@ impl Store {
             Ok(())
         })?;
         self.inner.shelf.forget();
-        self.compact_journal()?;
+        self.compact_journal(Files::All)?;
         Ok(Compacted { bytes_before, bytes_after: disk_bytes(&self.inner.dir), ..Compacted::default() })
     }
 
     /// Rewrites each file of the journal without what was superseded, thinned or forgotten.
-    fn compact_journal(&self) -> Result<(), Error> {
+    pub(super) fn compact_journal(&self, files: Files) -> Result<(), Error> {
         let mut tapes = self.writing();
         // What a rewritten file leaves out must be in the database first.
         self.inner.database.flush()?;
         tapes.clear();
         let journal = &self.inner.journal;
-        journal.close_file();
+        if files == Files::All {
+            journal.close_file();
+        }
         let places = journal.places();
         for path in journal.files()? {
-            let of_file = places.iter().filter(|place| place.file.path == path);
+            let of_file: Vec<&Place> = places.iter().filter(|place| place.file.path == path).collect();
+            if files == Files::MostlyDead && (journal.is_open(&path) || !self.is_mostly_dead(&of_file)) {
+                continue;
+            }
             let mut gone: Option<RangeInclusive<u64>> = None;
             let mut records: Vec<Result<Record, Error>> = Vec::new();
             for place in of_file {
@@ -91,6 +96,20 @@ impl Store {
             }
         }
         Ok(())
+    }
+
+    /// True where more than half of a file's bytes are bulk that was taken away.
+    fn is_mostly_dead(&self, of_file: &[&Place]) -> bool {
+        let total: u64 = of_file.iter().map(|place| place.found.header.total()).sum();
+        let book = self.book();
+        let dead = |place: &&Place| {
+            let header = place.found.header;
+            let entry = book.reading_of(header.number).and_then(|key| book.entry(key));
+            let bulk = |kept: bool, part: usize| if kept { 0 } else { header.parts[part].0 };
+            bulk(entry.is_some_and(|entry| entry.kept.sketches), journal::SKETCHES)
+                + bulk(entry.is_some_and(|entry| entry.kept.quantiles), journal::QUANTILES)
+        };
+        2 * of_file.iter().map(dead).sum::<u64>() > total
     }
 
     fn replace(
@@ -190,6 +209,10 @@ impl Store {
             let copy = Database::open(&fresh, self.inner.settings.cache_bytes)?;
             recover::copy(&self.inner.database, &copy)?;
         }
+        // Written in one go, sled's pages may come out larger than those that grew commit by commit.
+        if disk_bytes(&fresh) >= disk_bytes(self.inner.database.dir()) {
+            return std::fs::remove_dir_all(&fresh).map_err(io);
+        }
         self.inner.database.reopen(|dir| {
             // Killed between the two, the store has no database, and makes it from the journal.
             std::fs::remove_dir_all(dir).map_err(io)?;
@@ -201,6 +224,15 @@ impl Store {
 fn is_shared(key: &[u8]) -> bool {
     let kinds = [keys::RUN, keys::METRIC, keys::ROSTER, keys::ABSENCES];
     key.first().is_some_and(|kind| kinds.contains(kind))
+}
+
+/// Which files of the journal are rewritten.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Files {
+    /// All of them.
+    All,
+    /// Those that are closed, and more than half of them taken away by retention.
+    MostlyDead,
 }
 
 /// What becomes of a record.

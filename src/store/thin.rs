@@ -10,6 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::book::{Entry, Manifest};
 use super::changes::{Change, Changes};
+use super::compact::Files;
 use super::report::Compacted;
 use super::settings::{Keep, Retention};
 use super::{Error, Store, journal, keys};
@@ -25,7 +26,7 @@ impl Store {
     pub(super) fn thin_now_and_then(&self) {
         if self.book().head().is_multiple_of(COMMITS_BETWEEN) {
             // Nothing is lost where it fails; the next look, or `compact`, does it.
-            let _ = self.thin();
+            let _ = self.thin().and_then(|_| self.compact_journal(Files::MostlyDead));
         }
     }
 

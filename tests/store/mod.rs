@@ -6,4 +6,5 @@ mod flips;
 mod full_disk;
 mod make;
 mod round_trip;
+mod sizes;
 mod upgrade;

@@ -243,6 +243,13 @@ impl Journal {
         self.dir.join(format!("{number:016}-repaired{SUFFIX}"))
     }
 
+    /// True for the file that the next commit goes to.
+    pub fn is_open(&self, path: &Path) -> bool {
+        self.active()
+            .as_ref()
+            .is_some_and(|(segment, length)| segment.path == path && *length < SEGMENT_BYTES)
+    }
+
     /// The next commit begins a new file, so that all others can be rewritten.
     pub fn close_file(&self) {
         *self.active() = None;
