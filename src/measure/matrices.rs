@@ -5,8 +5,10 @@
 //! panels, so that memory is bounded by the threads' Gram matrices. A task that fails costs its own
 //! metrics. A new family is one file, one line in [`PLANNERS`] and its entries in the room's list.
 
+pub(super) mod adapters;
 mod budget;
 pub(super) mod embeddings;
+pub(super) mod experts;
 pub(super) mod heads;
 mod heads_defs;
 mod panel;
@@ -14,20 +16,30 @@ pub(super) mod positions;
 mod products;
 pub(super) mod spectrum;
 mod spectrum_defs;
+pub(super) mod structure;
+#[cfg(test)]
+mod structure_tests;
 mod tasks;
 #[cfg(test)]
 mod tests;
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use self::tasks::{Context, Finished, Task};
 use super::{Plan, Previous, Progress, Weighed};
-use crate::terms::{BlockSource, ModelMap, Tier};
+use crate::terms::{BlockSource, ModelMap, Samples, Subject, SubjectReading, Tier};
 
 /// What each family has to do for a checkpoint.
-const PLANNERS: &[for<'a> fn(&'a Context<'a>) -> Vec<Task<'a>>] =
-    &[spectrum::tasks, heads::tasks, positions::tasks, embeddings::tasks];
+const PLANNERS: &[for<'a> fn(&'a Context<'a>) -> Vec<Task<'a>>] = &[
+    spectrum::tasks,
+    heads::tasks,
+    positions::tasks,
+    embeddings::tasks,
+    structure::tasks,
+    adapters::tasks,
+    experts::tasks,
+];
 
 /// Adds the metrics of tiers 2 and 3, up to `plan.tier`, to what tier 1 has found.
 ///
@@ -51,6 +63,8 @@ pub(super) fn tier_two_three(
     };
     let by_name: HashMap<Arc<str>, usize> =
         weighed.tensors.iter().enumerate().map(|(at, tensor)| (Arc::clone(&tensor.facts.name), at)).collect();
+    // several families speak of the same layer
+    let mut subjects_by_name: BTreeMap<Subject, SubjectReading> = BTreeMap::new();
     for Finished { tensors, subjects, problem } in finished {
         for (index, sheet) in tensors {
             let Some(&at) = by_name.get(&source.tensors()[index].name) else { continue };
@@ -58,8 +72,18 @@ pub(super) fn tier_two_three(
             reading.absent.extend(sheet.absent);
             reading.samples.extend(sheet.samples);
         }
-        weighed.subjects.extend(subjects);
+        for found in subjects {
+            let have = subjects_by_name.entry(found.subject.clone()).or_insert_with(|| SubjectReading {
+                samples: Samples::new(),
+                lists: BTreeMap::new(),
+                absent: BTreeMap::new(),
+                subject: found.subject,
+            });
+            have.samples.extend(found.samples);
+            have.lists.extend(found.lists);
+            have.absent.extend(found.absent);
+        }
         weighed.problems.extend(problem);
     }
-    weighed.subjects.sort_by(|a, b| a.subject.cmp(&b.subject));
+    weighed.subjects.extend(subjects_by_name.into_values());
 }

@@ -47,6 +47,7 @@ mod stream;
 mod tails;
 #[cfg(test)]
 mod testing;
+mod totals;
 mod weigh;
 
 pub use plan::{Plan, Previous, Progress, QUANTILES, SKETCH_LEN};
@@ -65,6 +66,10 @@ const FAMILIES: &[&[MetricDef]] = &[
     matrices::heads::DEFS,
     matrices::positions::DEFS,
     matrices::embeddings::DEFS,
+    matrices::structure::DEFS,
+    matrices::adapters::DEFS,
+    matrices::experts::DEFS,
+    totals::DEFS,
 ];
 
 /// Every metric, in the order in which they are shown.

@@ -12,6 +12,7 @@ use super::plan::{Plan, Previous, Progress};
 use super::sketch::Recipe;
 use super::small;
 use super::stream::{Way, Worker, weigh_held, weigh_shared};
+use super::totals;
 use crate::terms::{
     BlockSource, Category, Meaning, ModelMap, Problem, ProblemKind, Role, SourceError, SubjectReading,
     TensorReading, TrainerState,
@@ -51,6 +52,7 @@ pub fn weigh(
             }
         }
         tier_two_three(source, map, previous.as_ref(), plan, progress, &mut weighed);
+        totals::measure(source, map, plan.tier, &mut weighed);
         weighed
     };
     match rayon::ThreadPoolBuilder::new().num_threads(plan.threads.max(1)).build() {

@@ -97,6 +97,20 @@ impl<'a> Matrix<'a> {
         Ok(())
     }
 
+    /// Reads `count` elements from the `start`-th on, in the order of the file.
+    pub(super) fn read_elements(
+        &self,
+        start: usize,
+        count: usize,
+        scratch: &mut Scratch,
+    ) -> Result<(), Halt> {
+        let width = self.info.dtype.bytes();
+        scratch.bytes.resize(count * width, 0);
+        self.source.read(self.tensor, (start * width) as u64, &mut scratch.bytes)?;
+        self.decode(scratch);
+        Ok(())
+    }
+
     /// Reads `count` columns from `start` on, all rows, into `scratch.values`: rows × count.
     pub(super) fn read_columns(&self, start: usize, count: usize, scratch: &mut Scratch) -> Result<(), Halt> {
         if count == self.columns {
@@ -157,10 +171,4 @@ impl<'a> Matrix<'a> {
         }
         Ok(())
     }
-}
-
-/// True where no value is NaN or infinite.
-pub(super) fn all_finite(values: &[f64]) -> bool {
-    // 0 · x is NaN for those two alone; the sum has no branch
-    values.iter().map(|x| x * 0.0).sum::<f64>() == 0.0
 }

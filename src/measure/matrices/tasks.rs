@@ -12,7 +12,8 @@ use crate::measure::kernels::eigen::parallelism;
 use crate::measure::sheet::Sheet;
 use crate::measure::{Plan, job};
 use crate::terms::{
-    BlockSource, Meaning, ModelMap, Problem, ProblemKind, Reason, Role, SubjectReading, TensorReading,
+    BlockSource, Meaning, ModelMap, Problem, ProblemKind, Reason, Role, Subject, SubjectReading,
+    TensorReading,
 };
 
 /// What all tasks share.
@@ -87,6 +88,12 @@ pub(super) struct Finished {
     pub(super) subjects: Vec<SubjectReading>,
     /// What went wrong.
     pub(super) problem: Option<Problem>,
+}
+
+/// The values of a layer that a task has found.
+pub(super) fn of_layer(layer: u32, sheet: Sheet) -> SubjectReading {
+    let Sheet { samples, absent } = sheet;
+    SubjectReading { subject: Subject::Layer(layer), samples, lists: Default::default(), absent }
 }
 
 type Work<'a> = Box<dyn Fn(&mut Scratch, Par) -> Result<Finished, Halt> + Send + Sync + 'a>;

@@ -47,6 +47,10 @@ impl Memory {
         self.infos.len() - 1
     }
 
+    pub(super) fn store_inputs_first(&mut self, tensor: usize) {
+        self.meanings[tensor].inputs_first = true;
+    }
+
     pub(super) fn map(&self) -> ModelMap {
         ModelMap {
             family: "memory".to_owned(),
@@ -280,7 +284,7 @@ fn ranges_that_do_not_fit_are_a_reason() {
         input_norm: None,
     });
     let weighed = memory.weigh();
-    assert_eq!(weighed.subjects.len(), 1);
+    assert_eq!(weighed.subjects.len(), 2, "the layer and the model");
     assert_eq!(weighed.subjects[0].subject, Subject::Layer(3));
     assert!(matches!(weighed.subjects[0].absent["ward_clusters"], Reason::NotApplicable(_)));
 }
@@ -323,7 +327,11 @@ fn every_metric_of_every_sick_tensor_has_a_value_or_a_reason() {
     }
     let weighed = memory.weigh();
     for tensor in &weighed.tensors {
-        for def in super::spectrum::DEFS {
+        let role = tensor.facts.meaning.role;
+        let table = matches!(role, Role::TokenEmbedding | Role::LmHead).then_some(super::embeddings::DEFS);
+        let positions = (role == Role::PositionEmbedding).then_some(super::positions::DEFS);
+        let families = [Some(super::spectrum::DEFS), table, positions];
+        for def in families.into_iter().flatten().flatten() {
             let (has, lacks) = (tensor.samples.get(def.name), tensor.absent.contains_key(def.name));
             assert!(has.is_some() != lacks, "{} {}: {has:?} {lacks}", tensor.facts.name, def.name);
         }
