@@ -66,13 +66,13 @@ pub fn add_tensors(
 /// directories named by the rank: `mp_rank_01.` for the second one, nothing for the first.
 pub fn rank_prefix(path: &Path) -> String {
     let parts = path.components().filter_map(|part| part.as_os_str().to_str());
-    let rank = parts.filter_map(|part| {
+    let mut rank = parts.filter_map(|part| {
         let rank = &part[part.find("mp_rank_")?..];
         let digits = rank.len()
             - rank["mp_rank_".len()..].trim_start_matches(|c: char| c.is_ascii_digit() || c == '_').len();
         Some(rank[..digits].trim_end_matches('_'))
     });
-    match rank.last() {
+    match rank.next_back() {
         Some(rank) if rank.bytes().any(|byte| matches!(byte, b'1'..=b'9')) => format!("{rank}."),
         _ => String::new(),
     }

@@ -277,8 +277,34 @@ fn scatter<const N: usize>(source: &[u8], from: u64, target: &mut [u8], to: u64,
         target[to as usize * N..][..bytes].copy_from_slice(&source[from as usize * N..][..bytes]);
         return;
     }
+    if let [inner] = inner {
+        return scatter_tiles::<N>(source, from, target, to, [*axis, *inner]);
+    }
     for index in 0..axis.size {
         scatter::<N>(source, from + index * axis.from, target, to + index * axis.to, inner);
+    }
+}
+
+/// Elements on a side of a tile: its lines in source and target together stay in the nearest cache.
+const TILE: u64 = 32;
+
+/// Two dimensions tile by tile, so that a transposed matrix does not miss the cache at every element.
+fn scatter_tiles<const N: usize>(
+    source: &[u8],
+    from: u64,
+    target: &mut [u8],
+    to: u64,
+    [outer, inner]: [Axis; 2],
+) {
+    for row in (0..outer.size).step_by(TILE as usize) {
+        for column in (0..inner.size).step_by(TILE as usize) {
+            for row in row..(row + TILE).min(outer.size) {
+                let from = from + row * outer.from + column * inner.from;
+                let to = to + row * outer.to + column * inner.to;
+                let run = [Axis { size: TILE.min(inner.size - column), ..inner }];
+                scatter::<N>(source, from, target, to, &run);
+            }
+        }
     }
 }
 
