@@ -100,3 +100,22 @@ fn rules_ask_for_series_that_exist() {
         }
     }
 }
+
+#[test]
+fn dashboards_ask_for_series_that_exist_and_lead_to_each_other() {
+    let exported = exported();
+    let uids = ["fleet", "run", "tensor"].map(|name| {
+        let text = read(&format!("grafana/dashboards/{name}.json"));
+        for series in series_in(&text) {
+            assert!(exported.contains(&series), "{name}.json asks for {series}, which is not exported");
+        }
+        let dashboard: serde_json::Value = serde_json::from_str(&text).unwrap();
+        for link in dashboard["links"].as_array().unwrap() {
+            let url = link["url"].as_str().unwrap();
+            let known = ["$page", "/d/weighbridge-fleet", "/d/weighbridge-run", "/d/weighbridge-tensor"];
+            assert!(known.contains(&url), "{name}.json links to {url}");
+        }
+        dashboard["uid"].as_str().unwrap().to_owned()
+    });
+    assert_eq!(uids, ["weighbridge-fleet", "weighbridge-run", "weighbridge-tensor"]);
+}

@@ -13,6 +13,8 @@ mod checkpoint;
 mod deploy;
 /// Judgement as data: scripts, entries, the page made from them.
 mod detect;
+/// Documents made from the registries.
+mod docs;
 mod formats;
 mod hostile;
 /// Families of models against what transformers saves.

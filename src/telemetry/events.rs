@@ -52,7 +52,7 @@ entries! {
     "queue full" "warn" ["run step"] Some("queue_dropped_total"), "a settled checkpoint is left to the next scan";
     "store failed" "error" ["error"] Some("errors_total"), "a reading or finding could not be committed";
     "worker panicked" "error" ["run step error"] Some("errors_total"), "a bug: it cost this checkpoint only";
-    "series dropped" "warn" ["bytes"] Some("series_dropped_total"), "a scrape met the hard cap on series";
+    "series dropped" "warn" ["series series_max"] Some("series_dropped_total"), "a scrape met the hard cap on series";
     "delivered" "debug" ["target finding"] Some("deliveries_total"), "a receiver took a notification";
     "delivery failed" "warn" ["target error attempts"] Some("delivery_failures_total"), "a receiver refused or could not be reached; it is tried again";
     "request refused" "warn" ["path error"] Some("requests_refused_total"), "wrong host, no token, too large, too slow";

@@ -41,7 +41,7 @@ fn a_sick_run_calls_somebody_once_and_is_taken_back() {
         scraping(&address),
         alertmanager.server.url.trim_start_matches("http://"),
     );
-    let mut prometheus = Prometheus::start(place.path(), &configuration, &["--rules.alert.resend-delay=1s"]);
+    let mut prometheus = Prometheus::start(place.path(), &configuration, &[]);
     wait_for("step 20", || prometheus.value("weighbridge_run_step").filter(|&step| step == 20.0));
     alertmanager.server.kill_and_restart();
     assert!(prometheus.firing().is_empty(), "a healthy run is silent: {:?}", prometheus.firing());

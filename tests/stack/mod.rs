@@ -2,6 +2,7 @@
 //! and a training run that falls sick; each of them killed in the middle.
 
 mod alerts;
+mod dashboards;
 mod gauges;
 mod history;
 mod notices;
