@@ -4,7 +4,6 @@
 use std::fmt::Write;
 use std::path::Path;
 
-use weighbridge::detect::DETECTORS;
 use weighbridge::export::{EXPORTERS, Kind, Settings};
 use weighbridge::measure;
 use weighbridge::telemetry::{Counters, EVENTS};
@@ -65,37 +64,6 @@ fn metrics() {
         );
     }
     check("metrics.md", &text);
-}
-
-#[test]
-fn detectors() {
-    let mut text = String::from(
-        "# Detectors\n\nMade from the registry; `weighbridge explain NAME` prints the same. Every parameter is a key under\n\
-         `detect.detectors.NAME` of the configuration.\n",
-    );
-    for detector in DETECTORS {
-        let entry = detector.entry();
-        let _ = write!(
-            text,
-            "\n## {}\n\n{}. Severity: {}{}.\n\n- **Recognised by**: {}\n- **Usual cause**: {}\n- **What to do**: {}\n- **Reads**: {}\n",
-            entry.id,
-            entry.summary,
-            entry.severity,
-            if entry.enabled { "" } else { "; off unless asked for" },
-            entry.what,
-            entry.cause,
-            entry.remedy,
-            entry.evidence,
-        );
-        for parameter in entry.parameters {
-            let _ = writeln!(
-                text,
-                "- `{}`: {} (default {}, {} to {})",
-                parameter.name, parameter.doc, parameter.default, parameter.min, parameter.max
-            );
-        }
-    }
-    check("detectors.md", &text);
 }
 
 #[test]
