@@ -1,5 +1,5 @@
 //! Integration tests: one binary, one module a theme.
-#![allow(clippy::unwrap_used, clippy::expect_used)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout)]
 
 /// Training runs, the daemon and real servers, for the tests below.
 mod util;
@@ -17,6 +17,8 @@ mod detect;
 mod docs;
 mod formats;
 mod hostile;
+/// Values against an independent reference.
+mod measure_golden;
 /// Families of models against what transformers saves.
 mod model;
 /// The text of a scrape and its budget.

@@ -204,7 +204,6 @@ fn export_settings(raw: &raw::Export, text: &str) -> Result<export::Settings, Er
         page_url: raw.page_url.clone(),
         targets: export::Target::check(targets).map_err(refuse)?,
         idle_max: Duration::from_secs_f64(raw.idle_seconds),
-        ..usual
     };
     settings.check().map_err(|error| Error::value(text, &["export", "labels"], error))
 }

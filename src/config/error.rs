@@ -4,6 +4,9 @@ use std::path::{Path, PathBuf};
 
 use super::BYTES_MAX;
 
+/// What every refusal of a number says.
+pub(super) const OUT_OF_RANGE: &str = "is out of range, allowed is";
+
 /// Why a configuration is refused.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -42,12 +45,21 @@ impl Error {
         Self::Value { path: None, line: line_of(text, keys), message }
     }
 
-    pub(super) fn yaml(error: serde_yaml::Error) -> Self {
+    pub(super) fn yaml(text: &str, error: serde_yaml::Error) -> Self {
         let line = error.location().map(|location| location.line());
         let mut message = error.to_string();
         // The line is told in front, once.
         if let Some(at) = message.rfind(" at line ") {
             message.truncate(at);
+        }
+        // A refused number is told with its section only; the line has its key.
+        let key =
+            line.and_then(|line| text.lines().nth(line - 1)?.split_once(':')).map(|(key, _)| key.trim());
+        if let (Some((section, rest)), Some(key)) = (message.split_once(": "), key)
+            && rest.contains(OUT_OF_RANGE)
+            && !section.ends_with(key)
+        {
+            message = format!("{section}.{key}: {rest}");
         }
         Self::Value { path: None, line, message }
     }

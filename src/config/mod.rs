@@ -32,7 +32,11 @@ pub fn load(path: &Path) -> Result<Config, Error> {
 pub fn parse(text: &str) -> Result<Config, Error> {
     // An empty document is YAML's null; here it means "all defaults".
     let nothing = text.lines().all(|line| line.trim().is_empty() || line.trim_start().starts_with('#'));
-    let raw = if nothing { Raw::default() } else { serde_yaml::from_str(text).map_err(Error::yaml)? };
+    let raw = if nothing {
+        Raw::default()
+    } else {
+        serde_yaml::from_str(text).map_err(|error| Error::yaml(text, error))?
+    };
     check::check(raw, text)
 }
 

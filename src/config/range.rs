@@ -1,5 +1,6 @@
 //! Numbers that know their range: refused while they are parsed, so that the message has the line.
 
+use super::error::OUT_OF_RANGE;
 use serde::{Deserialize, Deserializer, de::Error};
 
 macro_rules! ranges {
@@ -7,11 +8,13 @@ macro_rules! ranges {
         $($(#[$doc])*
         pub fn $name<'de, D: Deserializer<'de>>(deserializer: D) -> Result<$type, D::Error> {
             let value = <$type>::deserialize(deserializer)?;
-            // Written so that NaN is refused too.
-            if value >= $min && value <= $max {
+            let range = $min..=$max;
+            // NaN is in no range.
+            if range.contains(&value) {
                 Ok(value)
             } else {
-                Err(D::Error::custom(format!("{value} is out of range, allowed is {} to {}", $min, $max)))
+                let (min, max) = range.into_inner();
+                Err(D::Error::custom(format!("{value} {OUT_OF_RANGE} {min} to {max}")))
             }
         })*
     };

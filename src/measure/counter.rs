@@ -114,12 +114,6 @@ impl Counter {
         (self.range, self.zeros, self.negative_zeros) = (NOTHING, 0, 0);
     }
 
-    /// Values below 2^-126 that are not zero.
-    pub(crate) fn subnormals(&self) -> u64 {
-        let count = |from: usize| self.fine[from..from + BLOCK].iter().map(|&c| u64::from(c)).sum::<u64>();
-        if self.occupied().start >= BLOCK { 0 } else { count(0) + count(FINE / 2) - self.zeros }
-    }
-
     /// The occupied cells in ascending order, with the first key of each (see [`key`]).
     pub(crate) fn cells(&self, cells: &mut Vec<Cell>, keys: &mut Vec<u32>) {
         cells.clear();
@@ -147,7 +141,7 @@ impl Counter {
         let (mut total, mut middles) = (0u64, 0f64);
         for (sub, count) in counts.iter_mut().enumerate() {
             *count = u64::from(self.fine[group * SUBS + sub]);
-            if sub == 0 && group % (COARSE / 2) == 0 {
+            if sub == 0 && group.is_multiple_of(COARSE / 2) {
                 *count -= zeros;
             }
             total += *count;

@@ -96,8 +96,8 @@ pub(crate) fn range(row: &[f32]) -> Range {
         negative[lane] += u32::from(bits == 0x8000_0000);
     };
     for chunk in chunks {
-        for lane in 0..LANES {
-            look(lane, chunk[lane]);
+        for (lane, x) in chunk.iter().enumerate() {
+            look(lane, *x);
         }
     }
     for (lane, x) in rest.iter().enumerate() {

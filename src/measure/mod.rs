@@ -31,6 +31,8 @@ mod job;
 pub mod kernels;
 mod ks;
 mod lanes;
+#[cfg(test)]
+mod laws;
 mod lmoments;
 mod matrices;
 mod moments;

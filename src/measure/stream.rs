@@ -45,7 +45,7 @@ impl Way {
     pub(super) fn of(job: &Job<'_>) -> Self {
         let elements = job.info.elements();
         let comparable = job.previous.as_ref().is_none_or(|previous| fits_f32(previous.info.dtype));
-        if elements < STREAMED_MIN || elements > VALUES_MAX || !fits_f32(job.info.dtype) || !comparable {
+        if !(STREAMED_MIN..=VALUES_MAX).contains(&elements) || !fits_f32(job.info.dtype) || !comparable {
             Way::Sorted
         } else if job.info.bytes() <= HELD_MAX {
             Way::Held

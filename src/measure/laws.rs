@@ -1,0 +1,214 @@
+//! What must hold whatever the numbers are: laws, known null values, sick input, counted work.
+
+use std::sync::atomic::Ordering;
+
+use super::METRICS;
+use super::testing::{InMemory, Random, weighed};
+use crate::terms::{Dtype, Samples};
+
+fn samples(source: &InMemory, threads: usize) -> Samples {
+    weighed(source, None, threads).tensors.remove(0).samples
+}
+
+fn normal(seed: u64, rows: usize, columns: usize) -> Vec<f32> {
+    Random(seed).normals(rows * columns, 0.02)
+}
+
+#[track_caller]
+fn close(name: &str, got: f64, want: f64, relative: f64) {
+    assert!((got - want).abs() <= relative * want.abs().max(1e-12), "{name}: {got} is not {want}");
+}
+
+/// Metrics of the elements alone: where they lie does not matter.
+const OF_ELEMENTS: &[&str] = &[
+    "mean",
+    "std",
+    "rms",
+    "min",
+    "max",
+    "abs_max",
+    "skewness",
+    "excess_kurtosis",
+    "ks_statistic",
+    "q25",
+    "q999",
+    "moors_kurtosis",
+    "l_skewness",
+    "l_kurtosis",
+    "std_over_mad",
+    "weibull_shape",
+    "hill_tail_index",
+];
+
+#[test]
+fn order_of_elements_does_not_matter() {
+    let values = normal(1, 96, 128);
+    let mut turned = values.clone();
+    turned.reverse();
+    turned.rotate_left(1234);
+    let (a, b) =
+        (samples(&InMemory::f32(&[96, 128], &values), 1), samples(&InMemory::f32(&[96, 128], &turned), 1));
+    for name in OF_ELEMENTS {
+        close(name, b[name], a[name], 1e-6);
+    }
+}
+
+#[test]
+fn scale_and_sign_act_as_they_must() {
+    let values = normal(2, 96, 128);
+    let of = |factor: f32| {
+        let scaled: Vec<f32> = values.iter().map(|x| x * factor).collect();
+        samples(&InMemory::f32(&[96, 128], &scaled), 1)
+    };
+    // Powers of two, so that nothing is rounded.
+    let (one, eight, minus) = (of(1.0), of(8.0), of(-1.0));
+    for name in ["mean", "std", "rms", "abs_max", "q05"] {
+        close(name, eight[name], 8.0 * one[name], 1e-6);
+    }
+    for name in
+        ["skewness", "excess_kurtosis", "ks_statistic", "l_kurtosis", "moors_kurtosis", "weibull_shape"]
+    {
+        close(name, eight[name], one[name], 1e-5);
+    }
+    for name in ["mean", "skewness", "l_skewness"] {
+        close(name, minus[name], -one[name], 1e-5);
+    }
+    close("min", minus["min"], -one["max"], 0.0);
+    for name in ["std", "excess_kurtosis", "ks_statistic", "l_kurtosis", "hill_tail_index"] {
+        close(name, minus[name], one[name], 1e-5);
+    }
+}
+
+#[test]
+fn threads_and_blocks_change_only_the_last_bits() {
+    // Long enough to be cut into pieces.
+    let values = normal(3, 1024, 1024);
+    let source = InMemory::f32(&[1024, 1024], &values);
+    let (one, three) = (samples(&source, 1), samples(&source, 3));
+    assert_eq!(one.len(), three.len());
+    for (name, value) in &one {
+        close(name, three[name], *value, 1e-6);
+    }
+}
+
+/// Null values that a million samples of a known law have: (law, metric, value, tolerance).
+#[test]
+fn known_laws_have_their_known_values() {
+    let len = 1_000_000;
+    let mut random = Random(4);
+    let gauss = random.normals(len, 0.02);
+    let laplace: Vec<f32> = (0..len)
+        .map(|_| {
+            let u = random.uniform() - 0.5;
+            (-u.signum() * (1.0 - 2.0 * u.abs()).ln() * 0.02) as f32
+        })
+        .collect();
+    let t5: Vec<f32> = (0..len).map(|_| (random.student(5) * 0.02) as f32).collect();
+    let table = [
+        (&gauss, "ks_statistic", 0.0005, 0.0006),
+        (&gauss, "excess_kurtosis", 0.0, 0.03),
+        (&gauss, "moors_kurtosis", 1.233, 0.01),
+        (&gauss, "l_kurtosis", 0.1226, 0.002),
+        (&gauss, "std_over_mad", 1.0, 0.005),
+        (&gauss, "weibull_shape", 1.205, 0.01),
+        (&laplace, "ks_statistic", 0.063, 0.003),
+        (&laplace, "excess_kurtosis", 3.0, 0.15),
+        (&laplace, "moors_kurtosis", 1.587, 0.02),
+        (&laplace, "l_kurtosis", 0.237, 0.003),
+        (&laplace, "std_over_mad", 1.379, 0.01),
+        (&laplace, "weibull_shape", 1.001, 0.01),
+        (&t5, "ks_statistic", 0.038, 0.003),
+        (&t5, "moors_kurtosis", 1.326, 0.015),
+        (&t5, "l_kurtosis", 0.194, 0.004),
+        (&t5, "std_over_mad", 1.198, 0.01),
+        (&t5, "weibull_shape", 1.147, 0.01),
+    ];
+    for values in [&gauss, &laplace, &t5] {
+        let got = samples(&InMemory::f32(&[1000, 1000], values), 2);
+        for (_, metric, want, tolerance) in table.iter().filter(|row| std::ptr::eq(row.0, values)) {
+            assert!((got[metric] - want).abs() <= *tolerance, "{metric}: {} is not {want}", got[metric]);
+        }
+    }
+}
+
+#[test]
+fn sick_tensors_have_a_value_or_a_reason_and_spoil_nobody() {
+    let mut source = InMemory::default();
+    let mut add = |name: &str, shape: &[u64], values: &[f32]| {
+        source.add(name, Dtype::F32, shape, values.iter().flat_map(|x| x.to_le_bytes()).collect());
+    };
+    let healthy = normal(5, 16, 16);
+    let with = |index: usize, value: f32| {
+        let mut values = healthy.clone();
+        values[index] = value;
+        values
+    };
+    add("nan", &[16, 16], &with(3, f32::NAN));
+    add("inf", &[16, 16], &with(3, f32::INFINITY));
+    add("healthy", &[16, 16], &healthy);
+    add("zeros", &[16, 16], &[0.0; 256]);
+    add("constant", &[16, 16], &[0.5; 256]);
+    add("row", &[1, 256], &healthy);
+    add("column", &[256, 1], &healthy);
+    add("empty", &[0, 16], &[]);
+    add("scalar", &[], &[1.5]);
+    add(
+        "extremes",
+        &[2, 8],
+        &[1e30, 1e-30, -1e30, 1e-38, 3e38, -3e38, 0.0, 1.0, 1e-45, -1e-45, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0],
+    );
+    add("experts", &[4, 8, 8], &healthy);
+    add("all_nan", &[4, 4], &[f32::NAN; 16]);
+    let all = weighed(&source, None, 2);
+    assert!(all.problems.is_empty(), "{:?}", all.problems);
+    let alone = samples(&InMemory::f32(&[16, 16], &healthy), 1);
+    for tensor in &all.tensors {
+        let name = &*tensor.facts.name;
+        for (metric, value) in &tensor.samples {
+            assert!(value.is_finite(), "{name}: {metric} is {value}");
+            assert!(!tensor.absent.contains_key(metric), "{name}: {metric} is there and absent");
+        }
+        if name == "healthy" {
+            assert_eq!(tensor.samples, alone, "a sick neighbour changed it");
+        }
+    }
+    let of = |name: &str| all.tensors.iter().find(|tensor| &*tensor.facts.name == name).unwrap();
+    assert_eq!(of("nan").samples["nan_elements"], 1.0);
+    assert_eq!(of("inf").samples["inf_elements"], 1.0);
+    assert_eq!(of("zeros").samples["zero_elements"], 256.0);
+    assert!(of("constant").absent.contains_key("ks_statistic"));
+    assert!(of("all_nan").absent.contains_key("mean"));
+}
+
+#[test]
+fn every_byte_is_read_at_most_twice() {
+    for (rows, columns) in [(64, 64), (1024, 1024)] {
+        let source = InMemory::f32(&[rows, columns], &normal(6, rows as usize, columns as usize));
+        let bytes = rows * columns * 4;
+        samples(&source, 2);
+        let read = source.read.load(Ordering::Relaxed);
+        assert!((bytes..=2 * bytes).contains(&read), "{read} bytes read of a tensor of {bytes}");
+    }
+}
+
+#[test]
+fn every_metric_is_documented() {
+    for metric in METRICS {
+        let texts = [
+            metric.help,
+            metric.formula,
+            metric.source,
+            metric.healthy,
+            metric.sick,
+            metric.cost,
+            metric.since,
+        ];
+        assert!(texts.iter().all(|text| !text.is_empty()), "{} lacks a text", metric.name);
+        assert!(!metric.help.ends_with('.'), "{}: a HELP line has no full stop", metric.name);
+    }
+    let mut names: Vec<_> = METRICS.iter().map(|metric| (metric.subject, metric.name)).collect();
+    names.sort();
+    let before = names.len();
+    names.dedup();
+    assert_eq!(names.len(), before, "two metrics of one name");
+}
