@@ -45,7 +45,10 @@ fn refusals_name_line_key_and_what_is_allowed() {
             "export:\n  targets: [{name: a, kind: slack, severity_min: loud}]\n",
             "line 2: export.targets: target a: severity",
         ),
-        ("export:\n  targets: [{name: a, kind: slack, link: x}]\n", "unknown field `link`"),
+        (
+            "export:\n  targets: [{name: a, kind: slack, link: x}]\n",
+            "line 2: export.targets[0]: unknown field `link`",
+        ),
         ("export:\n  labels: {run: x}\n", "line 2: export.labels: "),
         ("export:\n  tensor_metrics: [nonsense]\n", "line 2: export.tensor_metrics: no metric"),
         ("detect:\n  detectors:\n    nonsense: {}\n", "line 3: detect.detectors.nonsense: no detector"),
