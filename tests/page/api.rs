@@ -23,7 +23,7 @@ fn needed(path: &str) -> &'static str {
     match path {
         "/api/v1/history" => "?metric=rms",
         "/api/v1/overlay" => "?runs=steady&metric=rms",
-        "/api/v1/last-good" => "?run=steady",
+        "/api/v1/last-good" | "/api/v1/report" => "?run=steady",
         "/api/v1/search" => "?q=attn",
         "/api/v1/runs/{run}/checkpoints/{step}/tensor" => "?tensor=transformer.wpe.weight",
         _ => "",
