@@ -7,7 +7,7 @@ use super::app::Site;
 use crate::report::figures::run::Column;
 use crate::report::gather;
 use crate::store::{Error, Series};
-use crate::terms::{Reading, ReadingKey, RunId, RunStatus, Step};
+use crate::terms::{Attempt, Reading, ReadingKey, RunId, RunStatus, Step};
 
 /// Readings that were looked at last. One of a 150-tensor model takes about 0.7 MB with its sketches.
 #[derive(Debug, Default)]
@@ -41,6 +41,14 @@ impl Site {
 
     /// The key of a step: of the given attempt, else of the newest attempt that has it.
     pub fn key(&self, run: &RunId, step: Step, attempt: Option<u32>) -> Option<ReadingKey> {
+        // Looking a key up is far cheaper than listing all of them.
+        let newest = self.status(run).map(|status| status.attempt.0);
+        let attempts =
+            attempt.map_or(0..newest.map_or(0, |newest| newest + 1), |attempt| attempt..attempt + 1);
+        let named = |attempt| ReadingKey { run: run.clone(), attempt: Attempt(attempt), step };
+        if let Some(key) = attempts.rev().map(named).find(|key| self.store.contains(key)) {
+            return Some(key);
+        }
         let wanted =
             |key: &ReadingKey| key.step == step && attempt.is_none_or(|attempt| key.attempt.0 == attempt);
         self.store.keys(run).into_iter().rev().find(wanted)

@@ -93,6 +93,7 @@ fn a_cell_of_the_heat_map_opens_tensor_and_step() {
     let site = Site::open();
     let browser = Browser::open(WIDE);
     browser.go(&site.view("/run/steady?metric=std"));
+    browser.until("the heat map", "return document.querySelector('#figure-heat').figure.panels.length");
     let heat = browser.run("return document.querySelector('#figure-heat').figure.panels[0].marks[0]");
     assert_eq!(heat["columns"], STEPS.len());
     assert_eq!(

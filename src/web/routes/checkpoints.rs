@@ -36,7 +36,7 @@ pub const ROUTES: &[Route] = &[
     Route {
         path: "/api/v1/runs/{run}/checkpoints/{step}/tensors",
         summary: "The checkpoint's tensors with their values",
-        query: &[ATTEMPT, LIMIT, OFFSET],
+        query: &[ATTEMPT, TENSOR, LIMIT, OFFSET],
         answer: Answer::Page("Tensor"),
         handler: || get(tensors),
     },
@@ -115,7 +115,10 @@ async fn tensors(
 ) -> Answered<Json<Value>> {
     work(site, move |site| {
         let reading = reading(site, &run, step, &asked)?;
-        Ok(Json(asked.page(reading.tensors.iter().map(|tensor| tensor_json(tensor, &site.catalog)))))
+        let wanted =
+            |tensor: &&TensorReading| asked.tensor.as_deref().is_none_or(|name| name == &*tensor.facts.name);
+        let tensors: Vec<_> = reading.tensors.iter().filter(wanted).collect();
+        Ok(Json(asked.page(tensors.into_iter().map(|tensor| tensor_json(tensor, &site.catalog)))))
     })
     .await
 }

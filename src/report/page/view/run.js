@@ -36,7 +36,12 @@ async function runView({ run, parameters }) {
     location.hash = info.tensors.some((t) => t.name === name) ? to.tensor(run, step, name) : head ? to.heads(run, step, { layer: head[1] }) : to.step(run, step);
   };
   const ask = (id) => api(ofRun(run, `/figures/${id}`), { metric, role: role || undefined, compare });
-  const [trainer, heat, bands, trajectory] = await Promise.all([ask("trainer"), metric ? ask("heat") : null, metric ? ask("bands") : null, ask("trajectory")]);
+  // The frame stands at once; pictures over the whole run come as they are ready.
+  const frame = (id, title, question) => ({ id, title, question, says: "", facts: [], panels: [], absent: "Looking the run up …", basis: "weights" });
+  const trainer = frame("trainer", "Training", "How does the training itself go?");
+  const heat = metric && frame("heat", words(metric), "When and where did it change?");
+  const bands = metric && frame("bands", words(metric), "Does a tensor leave its siblings?");
+  const trajectory = frame("trajectory", "Way through weight space", "Does the run move steadily, turn, or jump?");
   const cards = {
     trainer: figureCard(trainer, { level: 2 }),
     heat: heat && figureCard(heat, { level: 2, onPick: pick, controls: null }),
@@ -71,6 +76,7 @@ async function runView({ run, parameters }) {
   };
   return {
     title: run, crumbs: [[run, to.run(run)]], run, refresh,
+    ready: async () => { for (const id of metric ? ["trainer", "heat", "bands", "trajectory"] : ["trainer", "trajectory"]) cards[id].draw(await ask(id)); },
     nodes: [
       el("div", { class: "head" },
         el("div", null, el("h1", null, run), el("p", { class: "lead" }, [info.family, status?.directory].filter(Boolean).join(" · "))),
@@ -82,7 +88,7 @@ async function runView({ run, parameters }) {
       el("section", { class: "card block" }, el("h2", null, "Checkpoints"), line),
       el("section", { class: "block" }, el("h2", null, "Findings"), list),
       el("div", { class: "block" }, cards.trainer),
-      picker, cards.heat, cards.bands && el("div", { class: "block" }, cards.bands), el("div", { class: "block" }, cards.trajectory),
+      picker, cards.heat, el("div", { class: "block" }, cards.trajectory), cards.bands && el("div", { class: "block" }, cards.bands),
     ],
   };
 }

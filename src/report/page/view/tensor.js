@@ -9,8 +9,11 @@ async function tensorView({ run, step, name, parameters }) {
   const ids = ["histogram", "qq", "profiles", "singular-values", "matrix"];
   const one = (id, more) => api(ofStep(run, now[1], `/figures/${id === "matrix" ? "S9" : id}`), { attempt: attempt(), tensor: name, ...more }, true);
   const load = () => api(ofStep(run, now[1], "/tensor"), { attempt: attempt(), tensor: name }, true);
-  const [data, catalog, histogram, qq] = await Promise.all([load(), api("/metrics", {}, true), one("histogram", { weights: false }), one("qq", { weights: false })]);
-  const frame = (id, title, question) => ({ id, title, question, says: "", facts: [], panels: [], absent: "Reading the weights …", basis: "weights" });
+  const frame = (id, title, question, why = "Reading the weights …") => ({ id, title, question, says: "", facts: [], panels: [], absent: why, basis: "weights" });
+  const [now0, catalog, histogram, qq] = await Promise.all([api(ofStep(run, now[1], "/tensors"), { attempt: attempt(), tensor: name }, true), api("/metrics", {}, true), one("histogram", { weights: false }), one("qq", { weights: false })]);
+  const data = { tensor: now0.items[0], figures: [frame("over-time", "Values over the run", "Does the distribution widen, shift or grow tails as training goes on?", "Looking the run up …"), frame("changes", "Changes since the checkpoint before", "Does the tensor still learn, and does it move steadily?", "Looking the run up …")] };
+  if (!data.tensor) throw Object.assign(new Error(`step ${now[1]} of run ${run} has no tensor ${name}`), { status: 404 });
+  data.siblings = info.tensors.filter((t) => t.role === data.tensor.role && t.name !== name).map((t) => t.name);
   const cards = {
     histogram: figureCard(histogram), "over-time": figureCard(data.figures[0], { onPick: (stop) => { if (stop.mark?.at) slider.go(stepIndex(steps, stop.mark.at[stop.column])); } }),
     qq: figureCard(qq), "singular-values": figureCard(frame("singular-values", "Singular values", "Which directions are learnt, and which could be noise?")),
@@ -42,7 +45,7 @@ async function tensorView({ run, step, name, parameters }) {
   const siblings = [name, ...data.siblings];
   return {
     title: name, run, crumbs: [[run, to.run(run)], [`step ${now[1]}`, to.step(run, now[1], { attempt: attempt(), tensor: name })], [name, address()]],
-    ready: sharpen, refresh: async () => slider.extend((await api(ofRun(run))).steps),
+    ready: async () => { const past = await load(); cards["over-time"].draw(past.figures[0]); cards.changes.draw(past.figures[1]); sharpen(); }, refresh: async () => slider.extend((await api(ofRun(run))).steps),
     nodes: [
       el("div", { class: "head" },
         el("div", null, el("h1", null, name), el("p", { class: "lead" }, `${words(t.role)}${t.layer === null ? "" : ` · layer ${t.layer}`} · ${t.shape.join(" × ") || "scalar"} · ${t.dtype} · content ${t.content_hash}`)),
