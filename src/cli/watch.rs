@@ -69,6 +69,7 @@ pub fn serve(
     let address = listener.local_addr()?;
     let store = Store::open(directory, &measure::catalog(), &config.store)?;
     store.announce(&address.to_string())?;
+    daemon::tell_damage(&store)?.iter().for_each(|line| output::remark(&format!("weighbridge: {line}")));
     let counters = Arc::new(Counters::default());
     let daemon = daemon::start(
         config.daemon.clone(),

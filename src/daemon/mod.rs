@@ -10,6 +10,7 @@
 
 mod book;
 mod build;
+mod damage;
 mod paced;
 mod pipeline;
 mod queue;
@@ -23,6 +24,7 @@ mod worker;
 
 pub use book::last_good;
 pub use build::{Daemon, check_root, start};
+pub use damage::tell_damage;
 pub use pipeline::{Outcome, Pipeline, Weighing};
 pub use replay::{Replayed, replay};
 pub use single::{judge_alone, single};
