@@ -238,11 +238,11 @@ impl Tables {
         }
         normalize(row, square, &mut self.row);
         let scaled = |bits: u32| normalize_one(f32::from_bits(bits), square).to_bits();
-        self.normalized.cover(&Range {
-            abs_max: scaled(range.abs_max),
-            abs_min: scaled(range.abs_min),
-            ..*range
-        });
+        let (abs_max, abs_min) = (scaled(range.abs_max), scaled(range.abs_min));
+        // Where the smallest vanishes there are more zeros than before.
+        let covered =
+            if abs_min == 0 { lanes::range(&self.row) } else { Range { abs_max, abs_min, ..*range } };
+        self.normalized.cover(&covered);
         self.normalized.push(&self.row);
         totals.normalized.merge(&central.divided(square.sqrt()));
         let ends = (normalize_one(low, square), normalize_one(high, square));

@@ -1,29 +1,46 @@
-//! The second look: values of the marked cells, exactly.
+//! The second look: values of the wanted cells, exactly.
 //!
-//! Few values in marked cells: they are collected and sorted. Many: the marked cells are split by as many
-//! of their low bits as a table of bounded size allows; when that is all of them, nothing is left open.
+//! Few values in wanted cells: they are collected and sorted. Many: the wanted cells are split by as many
+//! of their low bits as a table of bounded size allows; what is still wanted of them is looked at again.
 
 use super::cells::Cell;
 use super::counter::{FINE_SHIFT, key, value};
+use super::ks::{Piece, Search};
 
 /// Values that are collected at most in one look: 16 MB.
 const COLLECTED_MAX: u64 = 1 << 22;
-/// Entries of the table that splits cells: 16 MB.
-const TABLE_MAX: usize = 1 << 22;
+/// Entries of the table that splits cells: 4 MB.
+const TABLE_MAX: usize = 1 << 20;
 
-const WORDS: usize = 1 << (32 - FINE_SHIFT - 5);
+/// Bits of the keys that the filter tells apart at most: its bit set then takes 2 MB, of which a normal
+/// touches 100 kB.
+const FILTER_SHIFT_MIN: u32 = 8;
+/// Low bits that are split off at once where nearly every cell is wanted: the table of all bit patterns
+/// then has 2^24 entries, of which a normal touches 4 MB.
+const DIRECT_SPLIT: u32 = 4;
+
 const BUFFER: usize = 1024;
 
-/// What a look looks for.
+/// What a look looks for: cells of 2^span keys.
 pub(crate) struct Wanted {
-    /// One bit a fine cell of the counter, indexed by the values' top bits.
+    /// Low bits that the filter does not tell apart.
+    shift: u32,
+    /// The filter: one bit for each value of the other bits.
     bits: Vec<u32>,
+    /// Set bits before each word.
+    ranks: Vec<u32>,
+    /// For each part of 2^span keys of each set bit, the wanted cell it is, plus 1; else 0.
+    entries: Vec<u32>,
     /// First keys of the wanted cells, ascending.
     starts: Vec<u32>,
+    /// Values in each wanted cell.
+    counts: Vec<u64>,
     /// Keys in a wanted cell, as a power of two.
-    span_bits: u32,
+    span: u32,
     /// Low bits that are told apart by a table; none where values are collected.
-    split_bits: Option<u32>,
+    split: Option<u32>,
+    /// True where the table is indexed by the values' bits themselves, without a filter.
+    direct: bool,
 }
 
 /// What one thread found.
@@ -34,145 +51,238 @@ pub(crate) struct Found {
 }
 
 impl Wanted {
-    /// Wants the marked cells, all of which span `2^span_bits` keys. None where no cell is marked.
-    pub(crate) fn new(cells: &[Cell], keys: &[u32], marks: &[bool], span_bits: u32) -> Option<Self> {
-        let marked = || marks.iter().zip(keys).zip(cells).filter(|((mark, _), _)| **mark);
-        let starts: Vec<u32> = marked().map(|((_, key), _)| *key).collect();
-        if starts.is_empty() {
-            return None;
+    /// Wants the cells of 2^span keys that start at those keys and hold so many values. Ascending,
+    /// without doubles. None where there are none.
+    pub(crate) fn new(cells: Vec<(u32, u64)>, span: u32) -> Option<Self> {
+        let values: u64 = cells.iter().map(|(_, count)| count).sum();
+        let (starts, counts): (Vec<u32>, Vec<u64>) = cells.into_iter().unzip();
+        let table_bits = (TABLE_MAX / starts.len().max(1)).checked_ilog2().unwrap_or(0);
+        let mut split = (values > COLLECTED_MAX && table_bits > 0).then(|| table_bits.min(span));
+        let direct = span == FINE_SHIFT && split.is_some_and(|split| split <= DIRECT_SPLIT + 2);
+        if direct {
+            split = Some(DIRECT_SPLIT);
         }
-        let values: u64 = marked().map(|(_, cell)| cell.count).sum();
-        let mut bits = vec![0u32; WORDS];
+        let shift = span.max(FILTER_SHIFT_MIN);
+        let mut bits = vec![0u32; 1 << (32 - shift - 5)];
         for &start in &starts {
-            let index = value(start).to_bits() >> FINE_SHIFT;
+            let index = value(start).to_bits() >> shift;
             bits[(index >> 5) as usize] |= 1 << (index & 31);
         }
-        let table_bits = (TABLE_MAX / starts.len()).checked_ilog2().unwrap_or(0);
-        let split_bits = (values > COLLECTED_MAX && table_bits > 0).then(|| table_bits.min(span_bits));
-        Some(Self { bits, starts, span_bits, split_bits })
+        let mut set = 0;
+        let ranks = bits
+            .iter()
+            .map(|word| {
+                set += word.count_ones();
+                set - word.count_ones()
+            })
+            .collect();
+        let mut wanted =
+            Self { shift, bits, ranks, entries: Vec::new(), starts, counts, span, split, direct };
+        wanted.entries = vec![0; (set as usize) << (shift - span)];
+        for index in 0..wanted.starts.len() {
+            let part = wanted.part(value(wanted.starts[index]).to_bits());
+            wanted.entries[part] = index as u32 + 1;
+        }
+        (!wanted.starts.is_empty()).then_some(wanted)
+    }
+
+    /// Place in `entries` of a value that passes the filter.
+    #[inline(always)]
+    fn part(&self, bits: u32) -> usize {
+        let index = bits >> self.shift;
+        let word = (index >> 5) as usize;
+        let below = self.bits[word] & ((1u32 << (index & 31)) - 1);
+        let slot = self.ranks[word] + below.count_ones();
+        ((slot << (self.shift - self.span)) | ((bits & ((1 << self.shift) - 1)) >> self.span)) as usize
     }
 
     /// Looks at some values.
     #[inline(always)]
     pub(crate) fn look(&self, values: &[f32], found: &mut Found) {
+        if let Some(split) = self.split
+            && found.table.is_empty()
+        {
+            let entries =
+                if self.direct { 1 << (32 - self.span + split) } else { self.starts.len() << split };
+            found.table = vec![0; entries];
+        }
+        if let (true, Some(split)) = (self.direct, self.split) {
+            let shift = self.span - split;
+            let table = &mut found.table[..];
+            for value in values {
+                table[(value.to_bits() >> shift) as usize] += 1;
+            }
+            // Zeros have a cell of their own.
+            for sign in [0, 0x8000_0000] {
+                let zeros = values.iter().map(|value| u32::from(value.to_bits() == sign)).sum::<u32>();
+                table[(sign >> shift) as usize] -= zeros;
+            }
+            return;
+        }
+        let shift = self.shift;
+        let words = &self.bits[..];
         let mut buffer = [0u32; BUFFER];
         for part in values.chunks(BUFFER) {
             let mut kept = 0;
             for value in part {
                 let bits = value.to_bits();
-                let word = self.bits[(bits >> (FINE_SHIFT + 5)) as usize & (WORDS - 1)];
+                let index = bits >> shift;
                 buffer[kept & (BUFFER - 1)] = bits;
-                kept += (word >> ((bits >> FINE_SHIFT) & 31)) as usize & 1;
+                kept += (words[(index >> 5) as usize] >> (index & 31)) as usize & 1;
             }
             self.keep(&buffer[..kept], found);
         }
     }
 
-    #[inline(never)]
+    #[inline(always)]
     fn keep(&self, bits: &[u32], found: &mut Found) {
-        if self.split_bits.is_none() && self.span_bits == FINE_SHIFT {
+        if self.split.is_none() && self.span == self.shift {
             found.keys.extend(bits.iter().map(|&bits| key(bits)));
             return;
         }
         for &bits in bits {
+            let entry = self.entries[self.part(bits)];
+            if entry == 0 || bits << 1 == 0 {
+                continue;
+            }
             let key = key(bits);
-            let Some(cell) = self.cell_of(key) else { continue };
-            match self.split_bits {
+            match self.split {
                 None => found.keys.push(key),
                 Some(split) => {
-                    if found.table.is_empty() {
-                        found.table = vec![0; self.starts.len() << split];
-                    }
-                    let low = (key - self.starts[cell]) >> (self.span_bits - split);
-                    found.table[(cell << split) + low as usize] += 1;
+                    let low = (key & ((1 << self.span) - 1)) >> (self.span - split);
+                    found.table[((entry as usize - 1) << split) + low as usize] += 1;
                 }
             }
         }
     }
 
-    fn cell_of(&self, key: u32) -> Option<usize> {
-        let cell = self.starts.partition_point(|&start| start <= key).checked_sub(1)?;
-        (key - self.starts[cell] < 1 << self.span_bits).then_some(cell)
-    }
-
-    /// Puts what all threads found in the place of the marked cells. Returns the span of the cells that
-    /// are still wide, if there are such.
-    pub(crate) fn replace(
-        &self,
-        found: Vec<Found>,
-        marks: &[bool],
-        cells: &mut Vec<Cell>,
-        keys: &mut Vec<u32>,
-    ) -> Option<u32> {
-        let (mut new_cells, mut new_keys) = (Vec::new(), Vec::new());
-        let mut wanted = Refined::new(self, found);
-        for ((cell, key), mark) in cells.iter().zip(&*keys).zip(marks) {
-            if *mark {
-                wanted.next(&mut new_cells, &mut new_keys);
-            } else {
-                new_cells.push(*cell);
-                new_keys.push(*key);
+    /// Adds up what all threads found.
+    pub(crate) fn join(&self, found: Vec<Found>) -> Answer {
+        let mut table: Vec<u32> = Vec::new();
+        let mut ends: Vec<usize> = Vec::new();
+        let mut keys = Vec::new();
+        if self.split.is_none() {
+            // Bucket by bucket: counts are known, so each key has its place at once.
+            let mut next = 0;
+            for &count in &self.counts {
+                ends.push(next);
+                next += count as usize;
             }
+            keys = vec![0u32; next];
         }
-        (*cells, *keys) = (new_cells, new_keys);
-        let span = self.span_bits - self.split_bits.unwrap_or(self.span_bits);
-        (span > 0).then_some(span)
-    }
-}
-
-/// The split cells, one wanted cell after the other.
-struct Refined<'a> {
-    wanted: &'a Wanted,
-    keys: Vec<u32>,
-    table: Vec<u32>,
-    cell: usize,
-    taken: usize,
-}
-
-impl<'a> Refined<'a> {
-    fn new(wanted: &'a Wanted, found: Vec<Found>) -> Self {
-        let (mut keys, mut table): (Vec<u32>, Vec<u32>) = (Vec::new(), Vec::new());
-        for mut more in found {
-            keys.append(&mut more.keys);
+        for more in found {
+            for key in more.keys {
+                let bits = value(key).to_bits();
+                // Zeros have a cell of their own.
+                if bits << 1 == 0 {
+                    continue;
+                }
+                let entry = self.entries[self.part(bits)] as usize;
+                let end = &mut ends[entry - 1];
+                keys[*end] = key;
+                *end += 1;
+            }
             if table.is_empty() {
                 table = more.table;
             } else {
                 table.iter_mut().zip(&more.table).for_each(|(sum, count)| *sum += count);
             }
         }
-        keys.sort_unstable();
-        Self { wanted, keys, table, cell: 0, taken: 0 }
+        Answer { keys, ends, table }
     }
 
-    fn next(&mut self, cells: &mut Vec<Cell>, keys: &mut Vec<u32>) {
-        let start = self.wanted.starts[self.cell];
-        match self.wanted.split_bits {
-            None => {
-                let end = u64::from(start) + (1 << self.wanted.span_bits);
-                let from = self.taken;
-                while self.keys.get(self.taken).is_some_and(|&key| u64::from(key) < end) {
-                    let same = self.keys[self.taken];
-                    let until = self.keys[self.taken..].partition_point(|&key| key == same) + self.taken;
-                    cells.push(Cell::exact(f64::from(value(same)), (until - self.taken) as u64));
-                    keys.push(same);
-                    self.taken = until;
-                }
-                debug_assert!(self.taken > from);
+    /// Keys of the cells that are left wide by a split, as a power of two; none where nothing is left.
+    pub(crate) fn span_left(&self) -> Option<u32> {
+        Some(self.span - self.split?).filter(|span| *span > 0)
+    }
+
+    /// Puts what was found in the place of the marked cells.
+    pub(crate) fn replace(
+        &self,
+        answer: &mut Answer,
+        marks: &[bool],
+        cells: &mut Vec<Cell>,
+        keys: &mut Vec<u32>,
+    ) {
+        let (mut new_cells, mut new_keys) = (Vec::new(), Vec::new());
+        let mut wanted = 0;
+        for ((cell, &start), mark) in cells.iter().zip(&*keys).zip(marks) {
+            if !*mark {
+                new_cells.push(*cell);
+                new_keys.push(start);
+                continue;
             }
-            Some(split) => {
-                let span = self.wanted.span_bits - split;
-                let counts = self.cell << split..(self.cell + 1) << split;
-                for (low, &count) in self.table.get(counts).unwrap_or_default().iter().enumerate() {
-                    if count > 0 {
-                        let first = start + ((low as u32) << span);
-                        let (lo, hi) = (value(first), value(first + ((1 << span) - 1)));
-                        let (lo, hi) = (f64::from(lo), f64::from(hi));
-                        cells.push(Cell { lo, hi, mean: lo + (hi - lo) / 2.0, count: u64::from(count) });
-                        keys.push(first);
-                    }
+            while self.starts[wanted] < start {
+                wanted += 1;
+            }
+            self.split_cell(wanted, answer, &mut new_cells, &mut new_keys);
+        }
+        (*cells, *keys) = (new_cells, new_keys);
+    }
+
+    fn split_cell(&self, wanted: usize, answer: &mut Answer, cells: &mut Vec<Cell>, keys: &mut Vec<u32>) {
+        let Some(split) = self.split else {
+            let bucket = answer.bucket(wanted);
+            bucket.sort_unstable();
+            for same in bucket.chunk_by(|a, b| a == b) {
+                cells.push(Cell::exact(f64::from(value(same[0])), same.len() as u64));
+                keys.push(same[0]);
+            }
+            return;
+        };
+        let span = self.span - split;
+        for (low, &count) in answer.counts(self, wanted, split).iter().enumerate() {
+            if count > 0 {
+                let first = self.starts[wanted] + ((low as u32) << span);
+                let (lo, hi) = (f64::from(value(first)), f64::from(value(first + ((1 << span) - 1))));
+                cells.push(Cell { lo, hi, mean: lo + (hi - lo) / 2.0, count: u64::from(count) });
+                keys.push(first);
+            }
+        }
+    }
+
+    /// Carries the search for D on.
+    pub(crate) fn search(&self, answer: &mut Answer, search: &mut Search) {
+        let pieces = std::mem::take(&mut search.open);
+        let mut wanted = 0;
+        let mut parts = Vec::new();
+        for piece in pieces {
+            let Piece { start, .. } = piece;
+            while self.starts[wanted] < start {
+                wanted += 1;
+            }
+            match self.split {
+                None => search.settle(piece, answer.bucket(wanted), self.span),
+                Some(split) => {
+                    search.split(piece, &answer.counts(self, wanted, split), self.span - split, &mut parts)
                 }
             }
         }
-        self.cell += 1;
+        search.go_on(parts);
+    }
+}
+
+/// What all threads found.
+pub(crate) struct Answer {
+    keys: Vec<u32>,
+    ends: Vec<usize>,
+    table: Vec<u32>,
+}
+
+impl Answer {
+    fn bucket(&mut self, wanted: usize) -> &mut [u32] {
+        let start = wanted.checked_sub(1).map_or(0, |before| self.ends[before]);
+        &mut self.keys[start..self.ends[wanted]]
+    }
+
+    /// Counts of a wanted cell's parts, in the order of their keys.
+    fn counts(&self, wanted: &Wanted, index: usize, split: u32) -> Vec<u32> {
+        if !wanted.direct {
+            return self.table.get(index << split..(index + 1) << split).unwrap_or_default().to_vec();
+        }
+        let span = wanted.span - split;
+        let parts =
+            (0..1u32 << split).map(|part| value(wanted.starts[index] + (part << span)).to_bits() >> span);
+        parts.map(|bits| self.table.get(bits as usize).copied().unwrap_or_default()).collect()
     }
 }

@@ -1,21 +1,159 @@
-//! Kolmogorov-Smirnov distance to the normal of the same mean and standard deviation.
+//! Kolmogorov-Smirnov distance to the normal of the same mean and standard deviation:
+//! `D = sup |F_n(x) - Phi((x - mean) / std)|`.
+//!
+//! At the ends of a wide cell both functions are known, so each cell gives a lower and an upper bound for
+//! D. Cells whose upper bound is above the best lower bound are looked at again, in ever narrower pieces,
+//! until their values are known one by one. The narrower the pieces, the fewer are left.
 
-use super::cells::Cell;
+use super::cells::Ranked;
+use super::counter::value;
 use super::normal::Normal;
 
-/// `D = sup |F_n(x) - Phi((x - mean) / std)|`, from cells whose exact ones include every cell that can
-/// hold the supremum (see [`suspects`]); for other cells the value at their ends is used, which never
-/// exceeds D.
-pub(crate) fn ks_statistic(cells: &[Cell], mean: f64, std: f64) -> f64 {
-    let normal = Normal::new();
-    let total: u64 = cells.iter().map(|cell| cell.count).sum();
-    let (mut before, mut distance) = (0u64, 0f64);
-    for cell in cells {
-        let after = before + cell.count;
-        let low = normal.cdf((cell.lo - mean) / std);
-        let high = if cell.lo == cell.hi { low } else { normal.cdf((cell.hi - mean) / std) };
-        distance = distance.max(low - before as f64 / total as f64).max(after as f64 / total as f64 - high);
-        before = after;
+/// D may fall short of the supremum by this much; its bound is 1e-6.
+const SLACK: f64 = 4e-7;
+
+/// D from cells that are all exact.
+pub(crate) fn ks_statistic(ranked: &Ranked<'_>, mean: f64, std: f64) -> f64 {
+    let search =
+        Search { normal: Normal::new(), mean, std, total: ranked.total(), best: 0.0, open: Vec::new() };
+    ranked.cells().iter().enumerate().fold(0.0, |distance, (index, cell)| {
+        let cdf = search.cdf(cell.lo);
+        let [low, high] =
+            [ranked.before(index), ranked.before(index) + cell.count].map(|rank| search.share(rank));
+        distance.max(cdf - low).max(high - cdf)
+    })
+}
+
+/// A run of keys in which the supremum may lie.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Piece {
+    /// First key.
+    pub(crate) start: u32,
+    /// Values below it.
+    pub(crate) before: u64,
+    /// Values in it.
+    pub(crate) count: u64,
+}
+
+/// The search for D.
+pub(crate) struct Search {
+    normal: Normal,
+    mean: f64,
+    std: f64,
+    total: u64,
+    /// Largest distance found so far.
+    pub(crate) best: f64,
+    /// Pieces that may hold a larger one, ascending.
+    pub(crate) open: Vec<Piece>,
+}
+
+impl Search {
+    /// Starts from wide cells and their first keys.
+    pub(crate) fn new(ranked: &Ranked<'_>, keys: &[u32], mean: f64, std: f64) -> Self {
+        let normal = Normal::new();
+        let mut search = Self { normal, mean, std, total: ranked.total(), best: 0.0, open: Vec::new() };
+        let cells = ranked.cells();
+        let mut upper = Vec::with_capacity(cells.len());
+        let mut low = cells.first().map_or(0.0, |cell| search.cdf(cell.lo));
+        for (index, cell) in cells.iter().enumerate() {
+            // Neighbours touch, save for gaps: then the next cell's end is no use.
+            let next = cells.get(index + 1);
+            let next_low = next.map_or(1.0, |next| search.cdf(next.lo));
+            let touches = next.is_some_and(|next| next.lo - cell.hi <= cell.width());
+            let high = if touches { next_low } else { search.cdf(cell.hi) };
+            upper.push(search.bound(low, high, ranked.before(index), cell.count));
+            low = next_low;
+        }
+        for (index, upper) in upper.into_iter().enumerate() {
+            if upper > search.best + SLACK && cells[index].lo < cells[index].hi {
+                let (before, count) = (ranked.before(index), cells[index].count);
+                search.open.push(Piece { start: keys[index], before, count });
+            }
+        }
+        search
     }
-    distance
+
+    fn cdf(&self, x: f64) -> f64 {
+        self.normal.cdf((x - self.mean) / self.std)
+    }
+
+    fn share(&self, rank: u64) -> f64 {
+        rank as f64 / self.total as f64
+    }
+
+    /// Takes note of the distances that are there for sure, and returns the largest that may be.
+    fn bound(&mut self, low: f64, high: f64, before: u64, count: u64) -> f64 {
+        let [below, above] = [self.share(before), self.share(before + count)];
+        self.best = self.best.max(above - high).max(low - below);
+        (above - low).max(high - below)
+    }
+
+    /// Goes through the counts of a piece's 2^split parts of 2^span keys, and keeps the parts that may
+    /// hold the supremum.
+    pub(crate) fn split(&mut self, piece: Piece, counts: &[u32], span: u32, parts: &mut Vec<(f64, Piece)>) {
+        let mut before = piece.before;
+        for (part, &count) in counts.iter().enumerate() {
+            if count == 0 {
+                continue;
+            }
+            let start = piece.start + ((part as u32) << span);
+            let ends = [start, start + ((1 << span) - 1)].map(|key| self.cdf(f64::from(value(key))));
+            let upper = self.bound(ends[0], ends[1], before, u64::from(count));
+            if span > 0 && upper > self.best + SLACK {
+                parts.push((upper, Piece { start, before, count: u64::from(count) }));
+            }
+            before += u64::from(count);
+        }
+    }
+
+    /// Goes on with the parts that can still hold the supremum.
+    pub(crate) fn go_on(&mut self, parts: Vec<(f64, Piece)>) {
+        let limit = self.best + SLACK;
+        self.open = parts.into_iter().filter(|(upper, _)| *upper > limit).map(|(_, piece)| piece).collect();
+    }
+
+    /// Looks at all values of a piece of 2^span keys. Within so narrow a piece Phi is a straight line to
+    /// 1e-8, so most of it is told by counts of 64 parts.
+    pub(crate) fn settle(&mut self, piece: Piece, keys: &[u32], span: u32) {
+        const PARTS: u32 = 6;
+        let narrow = span.saturating_sub(PARTS);
+        let ends = [piece.start, piece.start + ((1 << span) - 1)].map(|key| self.cdf(f64::from(value(key))));
+        let upper = self.bound(ends[0], ends[1], piece.before, piece.count);
+        if upper <= self.best + SLACK {
+            return;
+        }
+        let mut counts = [0u32; 1 << PARTS];
+        for key in keys {
+            counts[((key - piece.start) >> narrow) as usize & ((1 << PARTS) - 1)] += 1;
+        }
+        let slope = (ends[1] - ends[0]) / f64::from(1u32 << PARTS);
+        let mut before = piece.before;
+        for (part, &count) in counts.iter().enumerate() {
+            if count == 0 {
+                continue;
+            }
+            let low = ends[0] + slope * part as f64;
+            let after = before + u64::from(count);
+            let upper = (self.share(after) - low).max(low + slope - self.share(before)) + 1e-8;
+            if upper > self.best + SLACK {
+                let start = piece.start + ((part as u32) << narrow);
+                let mut inside: Vec<u32> = keys
+                    .iter()
+                    .copied()
+                    .filter(|key| *key >= start && (key - start) >> narrow == 0)
+                    .collect();
+                inside.sort_unstable();
+                self.settle_sorted(before, &inside);
+            }
+            before = after;
+        }
+    }
+
+    fn settle_sorted(&mut self, mut before: u64, keys: &[u32]) {
+        for same in keys.chunk_by(|a, b| a == b) {
+            let cdf = self.cdf(f64::from(value(same[0])));
+            self.bound(cdf, cdf, before, same.len() as u64);
+            before += same.len() as u64;
+        }
+    }
 }

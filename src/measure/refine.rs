@@ -2,26 +2,23 @@
 
 use super::cells::{Cell, Ranked, quantile_rank};
 use super::lmoments::l_moments;
-use super::normal::Normal;
 use super::shape::{MAD_TO_STD, OUTLIER_MADS, QUANTILES};
 use super::tails::{hill_count, median_absolute_deviation, nearest};
 
-/// D may fall short of the supremum by this much; its bound is 1e-6.
-const KS_SLACK: f64 = 5e-7;
 /// Worst case of what the wide cells may do to the L-moment ratios; their bound is 1e-5 and more.
 const L_SLACK: f64 = 8e-6;
 /// Magnitudes from their 10 % to their 90 % quantile that span less than this (as a logarithm) are too
 /// close together for a probability plot by wide cells.
 const PLOT_SPAN_MIN: f64 = 0.05;
 
-/// Marks the wide cells that must be split before [`super::shape::shape`] is within its bounds.
-pub(crate) fn suspects(ranked: &Ranked<'_>, mean: f64, std: f64) -> Vec<bool> {
+/// Marks the wide cells that must be split before [`super::shape::shape`] is within its bounds. D has its
+/// own search, see [`super::ks::Search`].
+pub(crate) fn suspects(ranked: &Ranked<'_>, mean: f64) -> Vec<bool> {
     let cells = ranked.cells();
     let mut marks = vec![false; cells.len()];
     if ranked.total() == 0 {
         return marks;
     }
-    supremum(ranked, mean, std, &mut marks);
     quantiles(ranked, &mut marks);
     deviation(ranked, &mut marks);
     tail(cells, &mut marks);
@@ -31,34 +28,6 @@ pub(crate) fn suspects(ranked: &Ranked<'_>, mean: f64, std: f64) -> Vec<bool> {
         *mark &= cell.lo < cell.hi;
     }
     marks
-}
-
-/// Cells that can hold the supremum of `|F_n - Phi|`. At the ends of a cell both functions are known, so
-/// each cell gives a lower and an upper bound for D.
-fn supremum(ranked: &Ranked<'_>, mean: f64, std: f64, marks: &mut [bool]) {
-    let cells = ranked.cells();
-    let normal = Normal::new();
-    let n = ranked.total() as f64;
-    let mut upper = Vec::with_capacity(cells.len());
-    let mut lower = 0f64;
-    let mut low = cells.first().map_or(0.0, |cell| normal.cdf((cell.lo - mean) / std));
-    for (index, cell) in cells.iter().enumerate() {
-        // Neighbours touch, save for gaps: then the next cell's end is no use.
-        let next = cells.get(index + 1);
-        let next_low = next.map(|next| normal.cdf((next.lo - mean) / std));
-        let high = match (next, next_low) {
-            (Some(next), Some(next_low)) if next.lo - cell.hi <= cell.width() => next_low,
-            _ => normal.cdf((cell.hi - mean) / std),
-        };
-        let before = ranked.before(index) as f64 / n;
-        let after = (ranked.before(index) + cell.count) as f64 / n;
-        lower = lower.max(after - high).max(low - before);
-        upper.push((after - low).max(high - before));
-        low = next_low.unwrap_or(1.0);
-    }
-    for (mark, upper) in marks.iter_mut().zip(upper) {
-        *mark |= upper > lower + KS_SLACK;
-    }
 }
 
 /// Cells of the order statistics that quantiles interpolate between.

@@ -214,7 +214,12 @@ fn quantile_of_sorted(sorted: &[f64], p: f64) -> f64 {
 }
 
 /// Writes the shape of the elements divided by their row's rms.
-pub(super) fn measure_normalized(ranked: &Ranked<'_>, moments: &Moments, sheet: &mut Sheet) {
+pub(super) fn measure_normalized(
+    ranked: &Ranked<'_>,
+    moments: &Moments,
+    distance: Option<f64>,
+    sheet: &mut Sheet,
+) {
     if let Some(reason) = moments.no_shape() {
         for def in DEFS.iter().filter(|def| def.name.starts_with("row_normalized_")) {
             sheet.lack(def.name, reason.clone());
@@ -231,7 +236,7 @@ pub(super) fn measure_normalized(ranked: &Ranked<'_>, moments: &Moments, sheet: 
         weibull_shape,
         hill_tail_index,
         ..
-    } = shape(ranked, moments.mean, moments.std);
+    } = shape(ranked, moments.mean, moments.std, distance);
     sheet.put("row_normalized_ks_statistic", ks_statistic);
     sheet.put("row_normalized_excess_kurtosis", moments.excess_kurtosis);
     sheet.put_or("row_normalized_moors_kurtosis", moors_kurtosis);

@@ -171,8 +171,9 @@ const NO_SPREAD: Reason = Reason::NotApplicable("the middle of the distribution 
 /// The tail metrics divide by logarithms of ratios, which are 0.
 const EQUAL_MAGNITUDES: Reason = Reason::NotApplicable("the magnitudes that it compares are all equal");
 
-/// Computes the shape of at least 8 values that are not all equal.
-pub(super) fn shape(ranked: &Ranked<'_>, mean: f64, std: f64) -> Shape {
+/// Computes the shape of at least 8 values that are not all equal. `distance` is D where that was found
+/// already, as it must be where cells are wide.
+pub(super) fn shape(ranked: &Ranked<'_>, mean: f64, std: f64, distance: Option<f64>) -> Shape {
     let cells = ranked.cells();
     let octile = |k: u32| ranked.quantile(f64::from(k) / 8.0);
     let middle = octile(6) - octile(2);
@@ -190,7 +191,7 @@ pub(super) fn shape(ranked: &Ranked<'_>, mean: f64, std: f64) -> Shape {
         }
     };
     Shape {
-        ks_statistic: ks_statistic(cells, mean, std),
+        ks_statistic: distance.unwrap_or_else(|| ks_statistic(ranked, mean, std)),
         moors_kurtosis: spread((octile(7) - octile(5)) + (octile(3) - octile(1))),
         bowley_skewness: spread(octile(6) + octile(2) - 2.0 * octile(4)),
         l_skewness: l_ratio(l.l3),
@@ -211,18 +212,17 @@ fn outliers(cells: &[Cell], median: f64, mad: f64) -> u64 {
 }
 
 /// Writes the family's values.
-pub(super) fn measure(cells: &[Cell], moments: &Moments, sheet: &mut Sheet) {
+pub(super) fn measure(ranked: &Ranked<'_>, moments: &Moments, distance: Option<f64>, sheet: &mut Sheet) {
     if let Some(reason) = moments.no_shape() {
         for def in DEFS {
             sheet.lack(def.name, reason.clone());
         }
         return;
     }
-    let ranked = Ranked::new(cells);
     for (name, p) in QUANTILES {
         sheet.put(name, ranked.quantile(p));
     }
-    let shape = shape(&ranked, moments.mean, moments.std);
+    let shape = shape(ranked, moments.mean, moments.std, distance);
     sheet.put("ks_statistic", shape.ks_statistic);
     sheet.put_or("moors_kurtosis", shape.moors_kurtosis);
     sheet.put_or("bowley_skewness", shape.bowley_skewness);

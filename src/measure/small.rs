@@ -22,8 +22,9 @@ pub(super) fn weigh(job: &Job<'_>) -> Result<Outcome, SourceError> {
     let moments = moments::of_values(&finite);
     elements::measure(&moments, &mut out.sheet);
     let cells = from_values(&mut finite);
-    shape::measure(&cells, &moments, &mut out.sheet);
-    out.remember_quantiles(job, &Ranked::new(&cells));
+    let ranked = Ranked::new(&cells);
+    shape::measure(&ranked, &moments, None, &mut out.sheet);
+    out.remember_quantiles(job, &ranked);
     let no_rows =
         rows::no_rows(&job.info.shape, special.nan + special.inf == 0, special.zero == values.len() as u64);
     match no_rows {
@@ -76,7 +77,7 @@ fn measure_rows(job: &Job<'_>, values: &[f64], out: &mut Outcome) {
     rows::measure_sums(&mut sums, &mut out.sheet);
     normalized.retain(|x| x.is_finite());
     let moments = moments::of_values(&normalized);
-    rows::measure_normalized(&Ranked::new(&from_values(&mut normalized)), &moments, &mut out.sheet);
+    rows::measure_normalized(&Ranked::new(&from_values(&mut normalized)), &moments, None, &mut out.sheet);
 }
 
 /// Compares with the previous checkpoint's tensor, if it is there.

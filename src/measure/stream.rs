@@ -18,6 +18,7 @@ use super::decode::fits_f32;
 use super::elements::Moments;
 use super::gather::{Found, Wanted};
 use super::job::{Job, Outcome};
+use super::ks::Search;
 use super::refine::suspects;
 use super::rows::Sums;
 use super::{elements, inventory, rows, shape};
@@ -272,40 +273,57 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Sorted values with the wide cells still to be split.
+/// Sorted values with what is still to be looked at.
 struct Open {
     cells: Vec<Cell>,
     keys: Vec<u32>,
     marks: Vec<bool>,
+    search: Option<Search>,
+    /// Keys of what is still wide and wanted, as a power of two.
     span: Option<u32>,
     moments: Moments,
 }
 
 impl Open {
+    /// Wide cells come with their keys, exact ones without.
     fn new(cells: Vec<Cell>, keys: Vec<u32>, moments: Moments) -> Self {
-        // Exact cells come without keys.
-        let span = (!keys.is_empty()).then_some(FINE_SHIFT);
-        Self { cells, keys, marks: Vec::new(), span, moments }
+        let span = (!keys.is_empty() && moments.no_shape().is_none()).then_some(FINE_SHIFT);
+        let search = span.map(|_| Search::new(&Ranked::new(&cells), &keys, moments.mean, moments.std));
+        Self { cells, keys, marks: Vec::new(), search, span, moments }
     }
 
     /// What must be looked at again.
     fn wanted(&mut self) -> Option<Wanted> {
         let span = self.span?;
-        if self.moments.no_shape().is_some() {
-            return None;
-        }
-        self.marks = suspects(&Ranked::new(&self.cells), self.moments.mean, self.moments.std);
+        self.marks = suspects(&Ranked::new(&self.cells), self.moments.mean);
         if span < FINE_SHIFT {
             for (mark, cell) in self.marks.iter_mut().zip(&self.cells) {
                 *mark &= span_bits(cell.lo, cell.hi) == span;
             }
         }
-        Wanted::new(&self.cells, &self.keys, &self.marks, span)
+        let marked = self.marks.iter().zip(&self.keys).zip(&self.cells).filter(|((mark, _), _)| **mark);
+        let mut wanted: Vec<(u32, u64)> = marked.map(|((_, &key), cell)| (key, cell.count)).collect();
+        wanted.extend(
+            self.search.iter().flat_map(|search| &search.open).map(|piece| (piece.start, piece.count)),
+        );
+        wanted.sort_unstable();
+        wanted.dedup();
+        Wanted::new(wanted, span)
     }
 
     fn replace(&mut self, wanted: Option<&Wanted>, found: Vec<Found>) {
         let Some(wanted) = wanted else { return };
-        self.span = wanted.replace(found, &self.marks, &mut self.cells, &mut self.keys);
+        let mut answer = wanted.join(found);
+        if let Some(search) = &mut self.search {
+            wanted.search(&mut answer, search);
+        }
+        wanted.replace(&mut answer, &self.marks, &mut self.cells, &mut self.keys);
+        self.span = wanted.span_left();
+    }
+
+    /// D, where a search has found it.
+    fn distance(&self) -> Option<f64> {
+        self.search.as_ref().map(|search| search.best)
     }
 }
 
@@ -376,8 +394,9 @@ impl First {
         out.content_hash = hash;
         inventory::measure(job.info, totals.special, &mut out.sheet);
         elements::measure(&raw.moments, &mut out.sheet);
-        shape::measure(&raw.cells, &raw.moments, &mut out.sheet);
-        out.remember_quantiles(job, &Ranked::new(&raw.cells));
+        let ranked = Ranked::new(&raw.cells);
+        shape::measure(&ranked, &raw.moments, raw.distance(), &mut out.sheet);
+        out.remember_quantiles(job, &ranked);
         let finite = totals.special.nan + totals.special.inf == 0;
         match rows::no_rows(&job.info.shape, finite, totals.special.zero == job.info.elements()) {
             Some(reason) => rows::lack(&reason, &mut out.sheet),
@@ -388,7 +407,8 @@ impl First {
                     Sums { row_variance: totals.row_variance, row_square: totals.row_square, column_square };
                 rows::measure_sums(&mut sums, &mut out.sheet);
                 if let Some(open) = normalized {
-                    rows::measure_normalized(&Ranked::new(&open.cells), &open.moments, &mut out.sheet);
+                    let ranked = Ranked::new(&open.cells);
+                    rows::measure_normalized(&ranked, &open.moments, open.distance(), &mut out.sheet);
                 }
             }
         }
