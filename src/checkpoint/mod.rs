@@ -4,7 +4,7 @@
 //! trainer, which knows the names that trainer uses, where the step stands and which file it writes
 //! last. The result is a list of [`Candidate`]s: things that look like checkpoints. [`Settler`] decides
 //! from one look to the next which of them are complete, which may still change and which are broken
-//! for good. [`trainer_state`] reads what the trainer wrote about the run, and [`recognise`] tells a
+//! for good. [`trainer_state()`] reads what the trainer wrote about the run, and [`recognise`] tells a
 //! checkpoint that continues a run from one of a new attempt.
 //!
 //! The disk is the only truth here: nothing depends on file events, and nothing is remembered that a

@@ -4,7 +4,7 @@
 //! that the optimizer cannot break at the logged learning rate; known faults' own marks in the structure of
 //! the weights; departure from the run's own past in learning-rate time, with the scale pooled over
 //! siblings; slow drift; the trainer's own log. Each detector is one file with one entry in [`DETECTORS`];
-//! it looks at a [`View`] and returns [`Sign`]s. [`judge`] turns signs into findings: one fault is one
+//! it looks at a [`View`] and returns [`Sign`]s. [`judge()`] turns signs into findings: one fault is one
 //! finding, however many tensors and detectors see it.
 //!
 //! Nothing here reads a clock, a file or a random number: the same history gives the same findings.

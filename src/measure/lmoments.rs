@@ -16,7 +16,7 @@ pub(crate) struct LMoments {
 /// Unbiased probability-weighted moments b0..b3 of at least 4 values, combined.
 ///
 /// A value's weight is a falling factorial of its rank; a cell's values share the mean of their weights.
-/// What that leaves out of a wide cell is bounded by [`blur`].
+/// What that leaves out of a wide cell is bounded by its blur.
 pub(crate) fn l_moments(cells: &[Cell], mean: f64) -> LMoments {
     let n: u64 = cells.iter().map(|cell| cell.count).sum();
     let n = n as f64;
