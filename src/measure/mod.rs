@@ -2,7 +2,7 @@
 //!
 //! Everything that is said about a checkpoint rests on the numbers made here, so each has one definition
 //! (its [`MetricDef`], beside the code that computes it) and either a value or a [`Reason`]. Tier 1 is
-//! one streaming pass over every tensor ([`weigh`]): what is in it, moments, the shape of the
+//! one streaming pass over every tensor ([`weigh()`]): what is in it, moments, the shape of the
 //! distribution, rows and columns, the change since the previous checkpoint, and a sketch that outlives
 //! the file. Tiers 2 and 3 look at whole matrices: spectra, heads, positions, structure.
 //!

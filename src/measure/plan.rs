@@ -10,7 +10,7 @@ pub const SKETCH_LEN: usize = 1024;
 /// Quantiles that are remembered of each tensor: 1 kB as f64, enough to redraw its histogram.
 pub const QUANTILES: usize = 128;
 
-/// What [`super::weigh`] is asked for.
+/// What [`super::weigh()`] is asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Plan {
     /// Highest tier wanted.

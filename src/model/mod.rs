@@ -1,6 +1,6 @@
 //! What a tensor is in its model.
 //!
-//! A checkpoint is a list of names and shapes. [`understand`] gives each name a role, a layer and a
+//! A checkpoint is a list of names and shapes. [`understand()`] gives each name a role, a layer and a
 //! category, tells which way matrices are stored, and cuts attention projections into heads. What a
 //! model family calls its tensors is data ([`FAMILIES`], one table a family), not code; a user may add
 //! tables of their own. Names that no family knows fall back on patterns and shapes, and say so.

@@ -1,6 +1,6 @@
 //! What torch's files have in common: a pickle that names tensors, and storages beside it.
 //!
-//! [`rebuild`] tells which objects of the pickle are tensors, [`state`] walks the containers and tells
+//! [`rebuild()`] tells which objects of the pickle are tensors, [`state`] walks the containers and tells
 //! model from optimizer, and [`add_tensors`] joins the tensors with their storages. The two file
 //! formats differ only in where a storage lies.
 

@@ -1,4 +1,4 @@
-//! No checkpoint for long. [`crate::detect::overdue`] opens it; a reading can only end it.
+//! No checkpoint for long. [`crate::detect::overdue()`] opens it; a reading can only end it.
 
 use crate::detect::entry::{Entry, Parameter, Proof, Rule};
 use crate::terms::Severity;
