@@ -160,11 +160,7 @@ def train(out, name, seed, steps, every):
         norm = float(nn.utils.clip_grad_norm_([p for p in model.parameters() if p.grad is not None], 1.0)); run.optimizer.step()
         if sick and after and step > (onset - 1) * every:
             with torch.no_grad(): after(run)
-<<<<<<< HEAD
         losses.append(float(loss.detach()))
-=======
-        losses.append(float(loss))
->>>>>>> fcfb5d7 (Say how well it detects, and train and score labelled runs anew)
         if step % max(1, every // 3) == 0:
             log.append(dict(step=step, loss=sum(losses) / len(losses), learning_rate=lr, grad_norm=norm)); losses = []
         if step % every == 0:
