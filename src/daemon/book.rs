@@ -177,9 +177,6 @@ pub fn is_failure(reading: &Reading) -> bool {
     !reading.problems.is_empty()
 }
 
-/// Log lines that tell one attempt from another; also kept in the store's facts.
-const LOG_TAIL: usize = 16;
-
 /// The name, place and newest log lines of a reading.
 pub fn known_of(reading: &Reading) -> Known {
     let log: &[LogPoint] = &reading.trainer.log;
@@ -187,7 +184,7 @@ pub fn known_of(reading: &Reading) -> Known {
     Known {
         key: reading.key.clone(),
         checkpoint,
-        log_tail: log[log.len().saturating_sub(LOG_TAIL)..].to_vec(),
+        log_tail: log[log.len().saturating_sub(store::LOG_TAIL as usize)..].to_vec(),
     }
 }
 
