@@ -70,7 +70,7 @@ impl Candidate {
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// There is nothing, or it may not be read.
-    #[error("{path}: {source}", path = path.display())]
+    #[error("{path}: cannot be read; check the path and its permissions", path = path.display())]
     Unreadable {
         /// The path asked for.
         path: PathBuf,

@@ -61,15 +61,21 @@ fn metric_text(metric: &MetricDef) -> String {
         ("since", metric.since),
     ];
     let mut text = format!("{} (metric): {}\n\n", metric.name, metric.help);
-    let _ = writeln!(
-        text,
-        "  {:8} {:?} of a {:?}, unit {:?}, tier {:?}",
-        "kind", metric.family, metric.subject, metric.unit, metric.tier
-    );
+    let (family, subject) = (word(&metric.family), word(&metric.subject));
+    let (unit, tier) = (word(&metric.unit), word(&metric.tier));
+    let _ = writeln!(text, "  kind     {family} of a {subject}, unit {unit}, tier {tier}");
     for (word, value) in rows {
         let _ = writeln!(text, "  {word:8} {value}");
     }
     text
+}
+
+/// The word for a value of an enumeration, as JSON has it.
+fn word(value: &impl serde::Serialize) -> String {
+    match serde_json::to_value(value) {
+        Ok(serde_json::Value::String(word)) => word,
+        _ => String::new(),
+    }
 }
 
 fn detector_text(entry: &detect::Entry) -> String {

@@ -62,6 +62,11 @@ impl History {
             (Some(glob), Subject::Tensor(name)) => glob.is_match(&**name),
             (Some(_), _) => false,
         };
+        if let Some(run) =
+            self.run.as_deref().filter(|&run| store.runs().iter().all(|at| at.run.as_str() != run))
+        {
+            bail!("run {run} is not in this store");
+        }
         let mut all = Vec::new();
         for summary in store.runs() {
             if self.run.as_deref().is_none_or(|run| run == summary.run.as_str()) {

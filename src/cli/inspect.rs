@@ -53,6 +53,11 @@ impl Run for Inspect {
             _ => Tier::Three,
         };
         let reading = weigh(&self.path, self.previous.as_deref(), tier, self.threads)?;
+        let failed = reading.tensors.is_empty() && !reading.problems.is_empty();
+        if failed && self.format == Format::Text {
+            tell_problems(&reading);
+            return Ok(Exit::Failed);
+        }
         let answers = report::answers(&reading);
         let catalog = measure::catalog();
         let text = match self.format {
@@ -73,11 +78,15 @@ impl Run for Inspect {
             Some(file) => std::fs::write(file, text).with_context(|| format!("{}", file.display()))?,
             None => output::text(&text)?,
         }
-        // What could not be read is told, whatever the format.
-        for problem in &reading.problems {
-            output::remark(&format!("weighbridge: {problem}; {}", problem.remedy));
-        }
-        Ok(if reading.tensors.is_empty() && !reading.problems.is_empty() { Exit::Failed } else { Exit::Done })
+        tell_problems(&reading);
+        Ok(if failed { Exit::Failed } else { Exit::Done })
+    }
+}
+
+/// What could not be read is told, whatever the format.
+fn tell_problems(reading: &Reading) {
+    for problem in &reading.problems {
+        output::remark(&format!("weighbridge: {problem}; {}", problem.remedy));
     }
 }
 

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
+use anyhow::bail;
 use clap::{Args, ValueEnum};
 
 use super::progress::Bar;
@@ -63,6 +64,9 @@ impl Run for Replay {
         };
         let replayed = daemon::replay(&mut pipeline, &roots, &checkpoint, &bar, &mut told)?;
         bar.clear();
+        if replayed.runs == 0 {
+            bail!("no checkpoint below {}: nothing to weigh", display(&self.dirs));
+        }
         if self.format.is_some() {
             output::text(&report::findings_jsonl(&pipeline.store().findings(None)?))?;
         }
@@ -74,4 +78,8 @@ impl Run for Replay {
         let failed = limit.is_some_and(|limit| worst.is_some_and(|worst| worst >= limit));
         Ok(if failed { Exit::Findings } else { Exit::Done })
     }
+}
+
+fn display(dirs: &[PathBuf]) -> String {
+    dirs.iter().map(|dir| dir.display().to_string()).collect::<Vec<_>>().join(", ")
 }
