@@ -1,16 +1,18 @@
 //! sled behind a wall. Every call may panic inside sled where a file is damaged, so every call is caught;
 //! opening runs on a thread of its own as well. Every value carries the number of the commit that wrote it
 //! and a CRC over key, number and value: a value that is not what was written, or not under its own key,
-//! is never taken for one.
+//! is never taken for one. While sled is out of order, reads are answered by the [`Standby`].
 
+use std::io::ErrorKind;
 use std::ops::Deref;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
-use std::sync::{PoisonError, RwLock};
+use std::sync::{Arc, PoisonError, RwLock};
 
 use super::Error;
 use super::changes::{Change, Changes};
 use super::codec::{Reader, Writer};
+use super::standby::Standby;
 
 /// Tries to get sled's lock, and the pause between them: a second at most.
 const LOCK_TRIES: u32 = 50;
@@ -23,6 +25,8 @@ pub struct Database {
     cache_bytes: u64,
     /// None only while it is being replaced, or after that failed.
     tree: RwLock<Option<sled::Db>>,
+    /// Answers reads in its place, where there is one.
+    standby: RwLock<Option<Arc<Standby>>>,
 }
 
 /// A value as it was put.
@@ -44,7 +48,14 @@ impl Deref for Value {
 
 impl From<Vec<u8>> for Value {
     fn from(bytes: Vec<u8>) -> Self {
-        Self { number: 0, stored: bytes.into(), from: 0 }
+        Self::new(0, &bytes)
+    }
+}
+
+impl Value {
+    /// A value that the commit of that number put.
+    pub fn new(number: u64, bytes: &[u8]) -> Self {
+        Self { number, stored: bytes.into(), from: 0 }
     }
 }
 
@@ -97,7 +108,38 @@ impl Database {
     /// just starting, for a moment: that is waited for.
     pub fn open(dir: &Path, cache_bytes: u64) -> Result<Self, Error> {
         let tree = open_tree(dir, cache_bytes)?;
-        Ok(Self { dir: dir.to_owned(), cache_bytes, tree: RwLock::new(Some(tree)) })
+        let tree = RwLock::new(Some(tree));
+        Ok(Self { dir: dir.to_owned(), cache_bytes, tree, standby: RwLock::default() })
+    }
+
+    /// One that is closed, with something that answers in its place.
+    pub fn closed(dir: &Path, cache_bytes: u64, standby: Standby) -> Self {
+        let standby = RwLock::new(Some(Arc::new(standby)));
+        Self { dir: dir.to_owned(), cache_bytes, tree: RwLock::default(), standby }
+    }
+
+    fn standby(&self) -> Option<Arc<Standby>> {
+        self.standby.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// From now on reads are answered by the standby.
+    pub fn stand_by(&self, make: impl FnOnce() -> Standby) {
+        let mut standby = self.standby.write().unwrap_or_else(PoisonError::into_inner);
+        standby.get_or_insert_with(|| Arc::new(make()));
+    }
+
+    /// Closes it.
+    pub fn close(&self) {
+        let old = self.tree.write().unwrap_or_else(PoisonError::into_inner).take();
+        // Closing writes, and may fail like anything else.
+        let _ = catch_unwind(AssertUnwindSafe(move || drop(old)));
+    }
+
+    /// Goes on with another database, which is open in the same directory; the standby has done its work.
+    pub fn adopt(&self, other: Database) {
+        let tree = other.tree.into_inner().unwrap_or_else(PoisonError::into_inner);
+        *self.tree.write().unwrap_or_else(PoisonError::into_inner) = tree;
+        *self.standby.write().unwrap_or_else(PoisonError::into_inner) = None;
     }
 
     fn guard<T>(&self, call: impl FnOnce(&sled::Db) -> sled::Result<T>) -> Result<T, Error> {
@@ -105,6 +147,7 @@ impl Database {
         let tree = tree.as_ref().ok_or_else(|| failed(&self.dir, "it is closed".to_owned()))?;
         match catch_unwind(AssertUnwindSafe(|| call(tree))) {
             Ok(Ok(value)) => Ok(value),
+            Ok(Err(error)) if is_full(&error) => Err(Error::DatabaseFull { dir: self.dir.clone() }),
             Ok(Err(error)) => Err(failed(&self.dir, error.to_string())),
             Err(panic) => Err(failed(&self.dir, panic_text(&*panic))),
         }
@@ -125,6 +168,9 @@ impl Database {
         prefix: &[u8],
         mut show: impl FnMut(&[u8], Result<Value, Error>) -> Result<(), Error>,
     ) -> Result<(), Error> {
+        if let Some(standby) = self.standby() {
+            return standby.scan(prefix, &mut show);
+        }
         let mut entries = self.guard(|tree| Ok(tree.scan_prefix(prefix)))?;
         while let Some((key, stored)) = self.guard(|_| entries.next().transpose())? {
             show(&key, unwrap(&key, stored))?;
@@ -148,6 +194,9 @@ impl Database {
 
     /// The last key that starts with `prefix`.
     pub fn last_key(&self, prefix: &[u8]) -> Result<Option<sled::IVec>, Error> {
+        if let Some(standby) = self.standby() {
+            return standby.last_key(prefix);
+        }
         self.guard(|tree| Ok(tree.scan_prefix(prefix).next_back().transpose()?.map(|(key, _)| key)))
     }
 
@@ -216,6 +265,9 @@ impl Database {
 
 impl Lookup for Database {
     fn get(&self, key: &[u8]) -> Result<Option<Value>, Error> {
+        if let Some(standby) = self.standby() {
+            return standby.get(key);
+        }
         let stored = self.guard(|tree| tree.get(key))?;
         stored.map(|stored| unwrap(key, stored)).transpose()
     }
@@ -252,16 +304,23 @@ fn open_once(dir: &Path, cache_bytes: u64) -> Result<sled::Db, Error> {
 
 /// Told apart: the system refuses (damage has nothing to do with it), or the files do not make sense.
 fn io_failed(dir: &Path, error: &std::io::Error) -> Error {
-    use std::io::ErrorKind as K;
-    let refused = matches!(error.kind(), K::PermissionDenied | K::ReadOnlyFilesystem | K::StorageFull);
+    use ErrorKind as K;
+    if error.kind() == K::StorageFull {
+        return Error::DatabaseFull { dir: dir.to_owned() };
+    }
+    let refused = matches!(error.kind(), K::PermissionDenied | K::ReadOnlyFilesystem);
     let text = error.to_string();
     if text.contains("acquire lock") {
         return Error::Held { dir: dir.to_owned(), pid: "unknown".into(), address: None };
     }
-    if refused || error.raw_os_error().is_some_and(|code| code == 28 || code == 30) {
+    if refused || error.raw_os_error() == Some(rustix::io::Errno::ROFS.raw_os_error()) {
         return Error::io(dir, "open", error);
     }
     failed(dir, text)
+}
+
+fn is_full(error: &sled::Error) -> bool {
+    matches!(error, sled::Error::Io(error) if error.kind() == ErrorKind::StorageFull)
 }
 
 fn failed(dir: &Path, detail: String) -> Error {

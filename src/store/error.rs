@@ -70,6 +70,12 @@ pub enum Error {
         /// Why it is gone.
         detail: String,
     },
+    /// The database could not write because the disk is full; nothing is lost, the journal has all of it.
+    #[error("{path}: the disk is full: make room, then commits go on by themselves", path = dir.display())]
+    DatabaseFull {
+        /// The store's directory.
+        dir: PathBuf,
+    },
     /// The database under the store failed.
     #[error("{path}: database failed: {detail}", path = dir.display())]
     Database {

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use super::book::{Book, Manifest};
+use super::care::disk_bytes;
 use super::changes::Changes;
 use super::database::Database;
 use super::draft::Draft;
@@ -13,12 +14,15 @@ use super::journal::{Journal, Kind};
 use super::lock::Lock;
 use super::read::Shelf;
 use super::recover::{self, mended};
+use super::standby::Standby;
 use super::tape::Tapes;
 use super::{Damage, Error, Settings, codec, migrate, schema};
 use crate::terms::{Attempt, Catalog, Finding, Reading, RunId, Tier};
 
 /// Times that a database is made again while the store is open; more would only hide a dying disk.
 const HEALS_MAX: u32 = 3;
+/// Room that sled needs to open a database: a segment for its log, and its snapshot.
+const OPENING_BYTES: u64 = 4 << 20;
 
 /// An open store. Cheap to clone; all clones are the same store. The last one to go closes it.
 #[derive(Clone, Debug)]
@@ -38,8 +42,8 @@ pub(super) struct Inner {
     /// Held through a commit, so that there is one at a time; readers never wait for it.
     writing: Mutex<Tapes>,
     damage: Mutex<Vec<Damage>>,
-    /// Why the database is behind the journal, if it is.
-    failing: Mutex<Option<String>>,
+    /// Why the database is behind the journal or closed, if it is.
+    failing: Mutex<Option<Error>>,
     heals: AtomicU32,
     /// Bytes that the last commit needed, where there was no room for them; else 0.
     refused_bytes: AtomicU64,
@@ -74,7 +78,7 @@ impl Store {
             book: RwLock::new(opened.book),
             writing: Mutex::default(),
             damage: Mutex::new(opened.damage),
-            failing: Mutex::default(),
+            failing: Mutex::new(opened.failing),
             heals: AtomicU32::new(0),
             refused_bytes: AtomicU64::new(0),
             lock,
@@ -145,13 +149,10 @@ impl Store {
     ) -> Result<(), Error> {
         let mut tapes = self.writing();
         self.make_sure_of_room(0)?;
-        if self.failing().is_some() {
-            self.heal(&mut tapes)?;
-        }
+        self.take_up(&mut tapes)?;
         let filled = match self.fill(fill, &mut tapes) {
-            Err(Error::Damaged { .. } | Error::Database { .. }) => {
-                tapes.clear();
-                self.heal(&mut tapes)?;
+            Err(error) if is_of_database(&error) => {
+                self.heal(&mut tapes, error)?;
                 self.fill(fill, &mut tapes)
             }
             other => other,
@@ -185,41 +186,55 @@ impl Store {
         self.inner.journal.append(Kind::Commit, number..=number, &[&bytes, &sketches, &quantiles, &[]])?;
         self.inner.refused_bytes.store(0, Ordering::Relaxed);
         if let Err(error) = self.inner.database.apply(number, &changes) {
-            *locked(&self.inner.failing) = Some(error.to_string());
+            *locked(&self.inner.failing) = Some(error);
         }
         self.book_mut().absorb(&changes)
     }
 
-    fn failing(&self) -> Option<String> {
-        locked(&self.inner.failing).clone()
+    /// Heals what failed at the last commit.
+    fn take_up(&self, tapes: &mut Tapes) -> Result<(), Error> {
+        let cause = locked(&self.inner.failing).take();
+        cause.map_or(Ok(()), |cause| self.heal(tapes, cause))
     }
 
-    /// Makes the database again from the journal and what still reads of it.
-    fn heal(&self, tapes: &mut Tapes) -> Result<(), Error> {
+    /// Brings the database up again: as it is where only room was short, else made again from the journal and
+    /// what still reads of it. Meanwhile, and for as long as that fails, reads are answered from the journal.
+    fn heal(&self, tapes: &mut Tapes, cause: Error) -> Result<(), Error> {
         tapes.clear();
-        if self.inner.heals.fetch_add(1, Ordering::Relaxed) >= HEALS_MAX {
+        let inner = &self.inner;
+        inner.database.stand_by(|| Standby::of(&inner.journal));
+        let anew = !matches!(cause, Error::DatabaseFull { .. });
+        *locked(&inner.failing) = Some(cause);
+        let size = if anew { disk_bytes(inner.database.dir()) } else { 0 };
+        self.make_sure_of_room(size + OPENING_BYTES)?;
+        if anew && inner.heals.fetch_add(1, Ordering::Relaxed) >= HEALS_MAX {
             return Err(Error::Database {
-                dir: self.inner.dir.clone(),
+                dir: inner.dir.clone(),
                 detail: "it failed again and again; see the disk, then restart".to_owned(),
             });
         }
+        inner.database.close();
         let mut damage = Vec::new();
-        let inner = &self.inner;
-        let book = recover::rebuild(&inner.database, &inner.journal, &inner.settings, &mut damage)?;
+        let opened = recover::open_database(&inner.dir, &inner.journal, &inner.settings, anew, &mut damage);
+        locked(&inner.damage).extend(damage);
+        let (database, book) = opened?;
         *self.book_mut() = book;
-        *locked(&self.inner.failing) = None;
-        locked(&self.inner.damage).extend(damage);
+        inner.database.adopt(database);
+        *locked(&inner.failing) = None;
         Ok(())
     }
 
-    /// Reads; where the database turns out to be damaged, makes it again and reads once more.
+    /// Reads; where the database turns out to be damaged, makes it again and reads once more. Where it cannot
+    /// be made again now, reads from the journal.
     pub(super) fn read_through<T>(&self, read: impl Fn() -> Result<T, Error>) -> Result<T, Error> {
         match read() {
-            Err(error @ (Error::Damaged { .. } | Error::Database { .. })) => {
-                let mut tapes = self.writing();
+            Err(error) if is_of_database(&error) => {
                 let line = format!("{error}: the database was made again from the journal");
-                self.heal(&mut tapes)?;
-                locked(&self.inner.damage).push(mended(line));
+                let tells = !matches!(error, Error::DatabaseFull { .. });
+                let mut tapes = self.writing();
+                if self.heal(&mut tapes, error).is_ok() && tells {
+                    locked(&self.inner.damage).push(mended(line));
+                }
                 drop(tapes);
                 read()
             }
@@ -239,8 +254,15 @@ impl Store {
     /// Why nothing new can be stored just now, if so; it goes away by itself once there is room.
     pub fn trouble(&self) -> Option<String> {
         let refused = self.inner.refused_bytes.load(Ordering::Relaxed);
-        let full = self.make_sure_of_room(refused).err().map(|error| error.to_string());
-        full.or_else(|| self.failing().map(|why| format!("{why}; commits are kept in the journal")))
+        if let Err(error) = self.make_sure_of_room(refused) {
+            return Some(error.to_string());
+        }
+        // A commit that is under way takes up by itself.
+        let healed = match self.inner.writing.try_lock() {
+            Ok(mut tapes) => self.take_up(&mut tapes),
+            Err(_) => Ok(()),
+        };
+        healed.err().map(|error| format!("{error}; what is stored is read from the journal meanwhile"))
     }
 
     fn make_sure_of_room(&self, bytes: u64) -> Result<(), Error> {
@@ -255,6 +277,11 @@ impl Store {
     pub fn schema(&self) -> u32 {
         schema::SCHEMA
     }
+}
+
+/// True for what a new database may cure.
+fn is_of_database(error: &Error) -> bool {
+    matches!(error, Error::Damaged { .. } | Error::Database { .. } | Error::DatabaseFull { .. })
 }
 
 /// A commit that is ready to be written.

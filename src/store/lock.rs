@@ -42,8 +42,11 @@ impl Lock {
     pub fn announce(&self, address: Option<&str>) -> Result<(), Error> {
         let mut file = self.file.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         let text = format!("{}\n{}\n", std::process::id(), address.unwrap_or_default());
-        let written =
-            file.rewind().and_then(|()| file.set_len(0)).and_then(|()| file.write_all(text.as_bytes()));
+        // Written over the old text, and cut after it: on a full disk there is no new block to be had.
+        let written = file
+            .rewind()
+            .and_then(|()| file.write_all(text.as_bytes()))
+            .and_then(|()| file.set_len(text.len() as u64));
         written.map_err(|error| Error::io(&self.path, "write", &error))
     }
 }

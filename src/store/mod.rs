@@ -5,7 +5,7 @@
 //!
 //! A commit is written to the [`journal`] and synced, and from then on it is done. The [`database`] (sled) is
 //! what the journal says in a form that can be searched; it is made from the journal again wherever it is
-//! behind, damaged or gone. What the two hold, byte by byte, is in `docs/store.md`.
+//! behind, damaged or gone. While the database cannot work (the disk is full), the [`standby`] reads the journal. What the two hold, byte by byte, is in `docs/store.md`.
 
 mod backup;
 mod book;
@@ -28,6 +28,7 @@ mod recover;
 mod report;
 mod schema;
 mod settings;
+mod standby;
 mod tape;
 mod thin;
 

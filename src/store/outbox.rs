@@ -13,13 +13,15 @@ impl Store {
     /// Everything that the receiver of that name has taken: key and mark, as they were recorded.
     pub fn taken(&self, target: &str) -> Result<BTreeMap<String, String>, Error> {
         let prefix = keys::outbox(target);
-        let mut taken = BTreeMap::new();
-        self.inner.database.scan(&prefix, |key, value| {
-            let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-            taken.insert(text(&key[prefix.len()..]), text(value));
-            Ok(())
-        })?;
-        Ok(taken)
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        self.read_through(|| {
+            let mut taken = BTreeMap::new();
+            self.inner.database.scan(&prefix, |key, value| {
+                taken.insert(text(&key[prefix.len()..]), text(value));
+                Ok(())
+            })?;
+            Ok(taken)
+        })
     }
 
     /// Records what the receiver has taken; on disk when it returns. A mark under the same key is replaced.

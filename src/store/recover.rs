@@ -12,6 +12,7 @@ use super::book::{self, Book};
 use super::changes::Changes;
 use super::database::Database;
 use super::journal::{self, Journal, Kind, Noticed, Place};
+use super::standby::Standby;
 use super::{Damage, Error, Settings};
 
 /// Lines of damage that are told one by one; the rest is counted.
@@ -35,32 +36,60 @@ pub struct Opened {
     pub book: Book,
     /// What was damaged.
     pub damage: Vec<Damage>,
+    /// Why the database is not open, and reads are answered from the journal, if so.
+    pub failing: Option<Error>,
 }
 
 /// Opens what lies in `dir`.
 pub fn open(dir: &Path, settings: &Settings) -> Result<Opened, Error> {
     let mut damage = Vec::new();
     let (journal, noticed) = Journal::open(&dir.join(JOURNAL))?;
-    let database = match Database::open(&dir.join(DATABASE), settings.cache_bytes) {
+    let (database, book, failing) = match open_database(dir, &journal, settings, false, &mut damage) {
+        Ok((database, book)) => (database, book, None),
+        Err(full @ Error::DatabaseFull { .. }) => {
+            let standby = Standby::of(&journal);
+            let database = Database::closed(&dir.join(DATABASE), settings.cache_bytes, standby);
+            let book = load(&database)?;
+            (database, book, Some(full))
+        }
+        Err(other) => return Err(other),
+    };
+    tell_noticed(&noticed, &mut damage);
+    tell_missing(&journal, &book, &mut damage);
+    Ok(Opened { database, journal, book, damage, failing })
+}
+
+/// Opens the database, as new as the journal; made anew where it does not open, has holes or is asked to be.
+pub fn open_database(
+    dir: &Path,
+    journal: &Journal,
+    settings: &Settings,
+    anew: bool,
+    damage: &mut Vec<Damage>,
+) -> Result<(Database, Book), Error> {
+    let path = dir.join(DATABASE);
+    let database = match Database::open(&path, settings.cache_bytes) {
         Ok(database) => database,
         Err(Error::Database { detail, .. }) => {
             damage.push(mended(format!(
                 "the database did not open ({detail}): it was made again from the journal"
             )));
-            let path = dir.join(DATABASE);
             set_aside(&path)?;
             Database::open(&path, settings.cache_bytes)?
         }
         Err(other) => return Err(other),
     };
-    let book = bring_up(&database, &journal, settings, &mut damage)?;
-    tell_noticed(&noticed, &mut damage);
-    tell_missing(&journal, &book, &mut damage);
-    Ok(Opened { database, journal, book, damage })
+    let book = if anew {
+        renew(&database, &journal.places(), settings, damage)?;
+        load(&database)?
+    } else {
+        bring_up(&database, journal, settings, damage)?
+    };
+    Ok((database, book))
 }
 
 /// Makes the database as new as the journal, and reads its index.
-pub fn bring_up(
+fn bring_up(
     database: &Database,
     journal: &Journal,
     settings: &Settings,
@@ -87,22 +116,12 @@ pub fn bring_up(
                 lay_over(database, &missing, damage)?;
             }
         }
+        Err(full @ Error::DatabaseFull { .. }) => return Err(full),
         Err(error) => {
             damage.push(mended(format!("{error}: the database was made again from the journal")));
             renew(database, &places, settings, damage)?;
         }
     }
-    load(database)
-}
-
-/// Makes the database anew, although its index reads.
-pub fn rebuild(
-    database: &Database,
-    journal: &Journal,
-    settings: &Settings,
-    damage: &mut Vec<Damage>,
-) -> Result<Book, Error> {
-    renew(database, &journal.places(), settings, damage)?;
     load(database)
 }
 

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use weighbridge::store::{Error, Settings, Store};
-use weighbridge::terms::{Catalog, RunId};
+use weighbridge::terms::{Attempt, Catalog, Reading, RunId};
 
 use super::make::{model_reading, settings};
 
@@ -37,7 +37,7 @@ impl Drop for Tmpfs {
     }
 }
 
-fn reading(step: u64) -> weighbridge::terms::Reading {
+fn reading(step: u64) -> Reading {
     model_reading("r", step, 20, &["mean", "std", "ks_statistic"], 256)
 }
 
@@ -82,6 +82,27 @@ fn a_filling_disk_stops_commits_in_good_time_and_room_starts_them_again() {
     check(&store, newest + 1);
 }
 
+/// Everything that is read of a store on a full disk, from several threads at a time.
+fn check_all(store: &Store, committed: &[Reading]) {
+    let run = RunId::new("r");
+    let count = committed.len();
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            for reading in committed {
+                assert_eq!(store.reading(&reading.key).unwrap().as_ref(), Some(reading));
+            }
+        });
+        scope.spawn(|| {
+            let series = store.series(&run, "std", &|_| true).unwrap();
+            assert_eq!((series.len(), series[0].points.len()), (20, count));
+            assert_eq!(store.checkpoint_facts(&run).unwrap().len(), count);
+        });
+        assert_eq!(store.judge_state(&run, Attempt(0)).unwrap().as_deref(), Some(&b"state"[..]));
+        assert!(store.findings(None).unwrap().is_empty());
+        assert!(store.taken("nobody").unwrap().is_empty());
+    });
+}
+
 #[test]
 fn a_disk_full_to_the_last_byte_loses_nothing_that_was_acknowledged() {
     let dir = tempfile::tempdir().unwrap();
@@ -90,14 +111,26 @@ fn a_disk_full_to_the_last_byte_loses_nothing_that_was_acknowledged() {
     let store = open(&root.join("store"), 0);
     let (newest, refused) = fill(&store, 1);
     assert!(newest > 5, "{refused}");
-    check(&store, newest);
+    let mut committed: Vec<Reading> = (1..=newest).map(reading).collect();
+    check_all(&store, &committed);
+    let refused = store.commit(&reading(newest + 1), &[], b"state").unwrap_err().to_string();
+    assert!(store.trouble().is_some(), "{refused}");
+    check_all(&store, &committed);
+    // Not even a start needs room: it says that nothing can be stored, and tells what is.
     drop(store);
-    tmpfs.remount("size=32m");
     let store = open(&root.join("store"), 0);
-    check(&store, newest);
+    check_all(&store, &committed);
+    store.commit(&reading(newest + 1), &[], b"state").unwrap_err();
+    // Room comes, and the same open store goes on.
+    tmpfs.remount("size=32m");
+    assert_eq!(store.trouble(), None);
+    store.commit(&reading(newest + 1), &[], b"state").unwrap();
+    committed.push(reading(newest + 1));
+    check_all(&store, &committed);
+    drop(store);
+    let store = open(&root.join("store"), 0);
+    check_all(&store, &committed);
     assert!(store.damage().iter().all(|damage| damage.mended), "{:?}", store.damage());
-    store.commit(&reading(newest + 1), &[], b"on").unwrap();
-    check(&store, newest + 1);
     assert!(store.verify().unwrap().damage.is_empty());
 }
 
