@@ -25,7 +25,7 @@ impl Run for CheckConfig {
     fn run(self) -> anyhow::Result<Exit> {
         match self.file {
             Some(file) => {
-                config::load(&file)?;
+                config::load(&file)?.access.keys()?;
                 output::text(&format!("{}: good\n", file.display()))?;
             }
             None => output::text(&config::reference_yaml())?,

@@ -9,6 +9,7 @@ use std::time::Duration;
 use anyhow::Context;
 use clap::Args;
 
+use super::reload::Source;
 use super::{Exit, Run, output, watch};
 use crate::config::Config;
 use crate::report;
@@ -48,7 +49,7 @@ impl Run for Demo {
                 }
             });
         };
-        watch::serve(config, &directory.0.join("store"), started)
+        watch::serve(config, Source::default(), &directory.0.join("store"), started)
     }
 }
 

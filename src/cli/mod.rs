@@ -14,6 +14,7 @@ mod inspect;
 mod last_good;
 mod output;
 mod progress;
+mod reload;
 mod replay;
 mod report;
 mod source;

@@ -10,6 +10,7 @@ use clap::Args;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 
+use super::reload::{self, Reloader};
 use super::{Exit, Run, output};
 use crate::config::{self, Config};
 use crate::daemon::{self, Daemon};
@@ -36,6 +37,9 @@ pub struct Watch {
     /// Form of the log lines: text or json
     #[arg(long, value_name = "FORM")]
     log_format: Option<LogFormat>,
+    /// Prometheus' web configuration file: TLS, users with bcrypt hashes, headers
+    #[arg(long, alias = "web.config.file", value_name = "FILE")]
+    web_config: Option<PathBuf>,
 }
 
 impl Run for Watch {
@@ -51,7 +55,9 @@ impl Run for Watch {
         let directory = self.store.or_else(|| config.store_directory.clone());
         let directory = directory.map_or_else(|| default_store(&config.daemon.roots), Ok)?;
         telemetry::init_logging(config.log_format, &config.log_level)?;
-        serve(config, &directory, |_, _| {})
+        config.access.web_config = self.web_config.clone().or(config.access.web_config);
+        let reload = reload::Source { file: self.config, web_config: self.web_config };
+        serve(config, reload, &directory, |_, _| {})
     }
 }
 
@@ -61,16 +67,18 @@ pub type Snapshots = tokio::sync::watch::Receiver<Arc<Snapshot>>;
 /// Runs the daemon until a signal. `started` gets the address once it listens.
 pub fn serve(
     config: Config,
+    source: reload::Source,
     directory: &Path,
     started: impl FnOnce(SocketAddr, Snapshots),
 ) -> anyhow::Result<Exit> {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+    let counters = Arc::new(Counters::default());
+    let mut reloader = Reloader::open(source, config.clone(), Arc::clone(&counters))?;
     let listener = runtime.block_on(listen(config.listen))?;
     let address = listener.local_addr()?;
     let store = Store::open(directory, &measure::catalog(), &config.store)?;
     store.announce(&address.to_string())?;
     daemon::tell_damage(&store)?.iter().for_each(|line| output::remark(&format!("weighbridge: {line}")));
-    let counters = Arc::new(Counters::default());
     let daemon = daemon::start(
         config.daemon.clone(),
         config.weighing.clone(),
@@ -89,12 +97,13 @@ pub fn serve(
         store,
         catalog,
         counters: Arc::clone(&counters),
-        export: config.export,
+        live: reloader.live(),
         weights: Arc::new(daemon::weights),
         settings: config.web,
     };
+    reloader.warn_where_exposed(address);
     started(address, daemon.snapshots.clone());
-    runtime.block_on(run(listener, app, &daemon, &senders, &counters))?;
+    runtime.block_on(run(listener, app, &daemon, &senders, &mut reloader))?;
     let begun = Instant::now();
     let drained = daemon.drain();
     runtime.shutdown_timeout(HTTP_DRAIN);
@@ -122,25 +131,30 @@ async fn run(
     app: web::App,
     daemon: &Daemon,
     senders: &export::Senders,
-    counters: &Counters,
+    reloader: &mut Reloader,
 ) -> anyhow::Result<()> {
+    let counters = Arc::clone(&app.counters);
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
     let server = tokio::spawn(web::serve(listener, app, async move {
         let _ = stopped.await;
     }));
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut hangup = signal(SignalKind::hangup())?;
+    let mut keys = tokio::time::interval(reload::KEYS_INTERVAL);
     let mut heartbeat = tokio::time::interval(HEARTBEAT);
     let mut snapshots = daemon.snapshots.clone();
     let name = loop {
         tokio::select! {
             _ = terminate.recv() => break "SIGTERM",
             _ = interrupt.recv() => break "SIGINT",
+            _ = hangup.recv() => reloader.reload(),
+            _ = keys.tick() => reloader.look_at_keys(),
             Ok(()) = snapshots.changed() => senders.nudge(),
             _ = heartbeat.tick() => anyhow::ensure!(daemon.is_alive(), "a thread of the daemon died: this is a bug"),
         }
     };
-    telemetry::Draining { signal: name }.emit(counters);
+    telemetry::Draining { signal: name }.emit(&counters);
     let _ = stop.send(());
     // Streams to open pages never end by themselves.
     let _ = tokio::time::timeout(HTTP_DRAIN, server).await;

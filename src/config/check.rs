@@ -4,8 +4,8 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::Error;
 use super::raw::{self, DetectorChoice, Raw};
+use super::{AccessFiles, Error};
 use crate::telemetry::LogFormat;
 use crate::terms::{Severity, Tier};
 use crate::{checkpoint, daemon, detect, export, measure, store, tensor, web};
@@ -28,6 +28,8 @@ pub struct Config {
     pub export: export::Settings,
     /// The HTTP side.
     pub web: web::Settings,
+    /// Where the keys of the HTTP side lie.
+    pub access: AccessFiles,
     /// The store.
     pub store: store::Settings,
     /// Form of the log lines.
@@ -59,9 +61,17 @@ pub fn check(raw: Raw, text: &str) -> Result<Config, Error> {
         daemon: daemon_settings(&raw.watch),
         weighing: weighing(&raw, text)?,
         export: export_settings(&raw.export, text)?,
+        access: AccessFiles {
+            web_config: raw.web.config_file,
+            read_tokens: raw.web.read_token_file,
+            change_tokens: raw.web.change_token_file,
+            read_variable: raw.web.read_token_variable,
+            change_variable: raw.web.change_token_variable,
+        },
         web: web::Settings {
             hosts: raw.web.hosts,
             request_timeout: Duration::from_secs_f64(raw.web.request_timeout_seconds),
+            connections_max: raw.web.connections_max,
         },
         store: store::Settings {
             cache_bytes: raw.keep.cache_mebibytes << 20,

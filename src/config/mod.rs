@@ -6,12 +6,14 @@
 //! ignores a misspelt key is worse than none. `config/reference.yaml` shows every key at its default;
 //! a test holds it to the code.
 
+mod access;
 mod check;
 mod error;
 mod range;
 mod raw;
 mod reference;
 
+pub use access::{AccessFiles, Stamp, stamps};
 pub use check::Config;
 pub use error::Error;
 pub use raw::{DetectorChoice, Raw};
@@ -25,7 +27,9 @@ pub const BYTES_MAX: u64 = 1 << 20;
 /// Reads and checks a file.
 pub fn load(path: &Path) -> Result<Config, Error> {
     let text = read(path)?;
-    parse(&text).map_err(|error| error.in_file(path))
+    let mut config = parse(&text).map_err(|error| error.in_file(path))?;
+    config.access = config.access.below(path.parent().unwrap_or(Path::new("")));
+    Ok(config)
 }
 
 /// Checks a text.

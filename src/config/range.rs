@@ -39,6 +39,8 @@ ranges! {
     depth: usize = 1, 64;
     /// Runs kept in memory.
     runs: usize = 1, 10_000;
+    /// Connections at once.
+    connections: usize = 1, 65_536;
     /// Mebibytes.
     mebibytes: u64 = 1, 1_048_576;
 }

@@ -208,12 +208,28 @@ pub struct Web {
     pub hosts: Vec<String>,
     #[serde(deserialize_with = "range::pause_seconds")]
     pub request_timeout_seconds: f64,
+    #[serde(deserialize_with = "range::connections")]
+    pub connections_max: usize,
+    pub config_file: Option<PathBuf>,
+    pub read_token_file: Option<PathBuf>,
+    pub read_token_variable: Option<String>,
+    pub change_token_file: Option<PathBuf>,
+    pub change_token_variable: Option<String>,
 }
 
 impl Default for Web {
     fn default() -> Self {
         let settings = crate::web::Settings::default();
-        Self { hosts: settings.hosts, request_timeout_seconds: settings.request_timeout.as_secs_f64() }
+        Self {
+            hosts: settings.hosts,
+            request_timeout_seconds: settings.request_timeout.as_secs_f64(),
+            connections_max: settings.connections_max,
+            config_file: None,
+            read_token_file: None,
+            read_token_variable: None,
+            change_token_file: None,
+            change_token_variable: None,
+        }
     }
 }
 

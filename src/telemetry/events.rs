@@ -41,6 +41,7 @@ macro_rules! entries {
 
 entries! {
     "watching" "info" ["listen store"] None, "the daemon listens and the first scan begins";
+    "open to the network" "warn" ["listen error"] None, "the address can be reached from elsewhere, and no password or no encryption protects it";
     "checkpoint weighed" "info" ["run step attempt bytes elapsed_ms findings"] None, "a reading is committed and published";
     "checkpoint pending" "debug" ["run step path error"] None, "a checkpoint may still be written";
     "checkpoint broken" "warn" ["run step path tensor error remedy"] Some("errors_total"), "its files are at fault: also a finding";
@@ -74,6 +75,21 @@ pub struct Started<'a> {
 impl Event for Started<'_> {
     fn emit(self, _counters: &Counters) {
         info!(listen = self.listen, store = %self.store.display(), "watching");
+    }
+}
+
+/// Others than this machine's users can reach the server.
+#[derive(Debug)]
+pub struct Exposed<'a> {
+    /// Address that it listens on.
+    pub listen: &'a str,
+    /// What is missing, and what to do.
+    pub error: &'a str,
+}
+
+impl Event for Exposed<'_> {
+    fn emit(self, _counters: &Counters) {
+        warn!(listen = self.listen, error = self.error, "open to the network");
     }
 }
 

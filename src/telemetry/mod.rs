@@ -16,7 +16,7 @@ mod repeats;
 pub use counters::{Counter, Counters, OwnSample, Trouble};
 pub use events::{
     CheckpointBroken, CheckpointMissed, CheckpointPending, ConfigRefused, ConfigReloaded, Delivered,
-    DeliveryFailed, Draining, EVENTS, Event, EventEntry, FindingChanged, HintsLost, QueueFull,
+    DeliveryFailed, Draining, EVENTS, Event, EventEntry, Exposed, FindingChanged, HintsLost, QueueFull,
     ReadingCommitted, RequestRefused, ScanProblem, SeriesDropped, Started, Stopped, StoreFailed,
     WorkerPanicked,
 };

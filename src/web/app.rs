@@ -1,6 +1,5 @@
 //! What the server needs to know, and the server itself.
 
-use std::io;
 use std::ops::Deref;
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,6 +7,7 @@ use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
+use super::access::Access;
 use super::past::Readings;
 use crate::export;
 use crate::report::Weights;
@@ -26,13 +26,27 @@ pub struct Settings {
     pub hosts: Vec<String>,
     /// Longest time that one request may take.
     pub request_timeout: Duration,
+    /// Connections at once; the next one waits.
+    pub connections_max: usize,
 }
 
 impl Default for Settings {
-    /// 30 seconds: the dearest picture, a decomposition of a large matrix, stays below.
+    /// 30 seconds: the dearest picture, a decomposition of a large matrix, stays below. 256 connections:
+    /// a page takes up to seven.
     fn default() -> Self {
-        Self { hosts: Vec::new(), request_timeout: Duration::from_secs(30) }
+        Self { hosts: Vec::new(), request_timeout: Duration::from_secs(30), connections_max: 256 }
     }
+}
+
+/// What a reload may change while the server runs; each request looks anew.
+#[derive(Debug, Default)]
+pub struct Live {
+    /// What is exported to Prometheus.
+    pub export: export::Settings,
+    /// Host names that requests may ask for; see [`Settings::hosts`].
+    pub hosts: Vec<String>,
+    /// Who may ask, and who may change.
+    pub access: Access,
 }
 
 /// Everything that the routes read.
@@ -46,11 +60,11 @@ pub struct App {
     pub catalog: Arc<Catalog>,
     /// Our own counters.
     pub counters: Arc<Counters>,
-    /// What is exported to Prometheus.
-    pub export: export::Settings,
+    /// What may change while it runs.
+    pub live: watch::Receiver<Arc<Live>>,
     /// Opens weights for the pictures that need them; see [`App::no_weights`].
     pub weights: OpenWeights,
-    /// Host names, limits.
+    /// Limits.
     pub settings: Settings,
 }
 
@@ -80,16 +94,13 @@ impl Deref for Site {
 }
 
 /// Serves until `shutdown` is done, then finishes the requests that are under way.
-pub async fn serve(
-    listener: TcpListener,
-    app: App,
-    shutdown: impl Future<Output = ()> + Send + 'static,
-) -> io::Result<()> {
+pub async fn serve(listener: TcpListener, app: App, shutdown: impl Future<Output = ()> + Send + 'static) {
     let (stop, stopping) = watch::channel(false);
     let site = Site { app, readings: Arc::default(), stopping };
     let shutdown = async move {
         shutdown.await;
         let _ = stop.send(true);
     };
-    axum::serve(listener, super::routes::router(site)).with_graceful_shutdown(shutdown).await
+    let router = super::routes::router(site.clone());
+    super::server::run(listener, router, site, shutdown).await;
 }

@@ -5,12 +5,16 @@
 //! browser holds both for one site. The Host header still carries the other site's name, so requests for
 //! names that are not ours are refused.
 
+use std::time::Instant;
+
 use axum::extract::{Request, State};
-use axum::http::{HeaderName, HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
-use super::app::Site;
+use super::access::Standing;
+use super::app::{Live, Site};
+use crate::telemetry::{Event, RequestRefused};
 
 /// Only our own files may run, style, be shown or be fetched; nobody may frame the page.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; \
@@ -26,20 +30,91 @@ const HEADERS: [(HeaderName, &str); 6] = [
     (HeaderName::from_static("cross-origin-resource-policy"), "same-origin"),
 ];
 
-/// Refuses foreign hosts, adds the security headers.
-pub async fn guard(State(app): State<Site>, request: Request, next: Next) -> Response {
-    let host = request.headers().get(header::HOST).and_then(|host| host.to_str().ok());
-    let mut response = if host.is_none_or(|host| is_ours(host, &app.settings.hosts)) {
-        next.run(request).await
-    } else {
-        let text = "this name is not one that weighbridge serves; add it under web.hosts to allow it\n";
-        (StatusCode::MISDIRECTED_REQUEST, text).into_response()
+/// Refuses foreign hosts, too many, strangers and changes without a token; adds the security headers.
+pub async fn guard(State(site): State<Site>, request: Request, next: Next) -> Response {
+    let live = site.live.borrow().clone();
+    let path = request.uri().path().to_owned();
+    let mut response = match refusal(&live, request.headers(), request.method()).await {
+        None => next.run(request).await,
+        Some(refusal) => refusal.into_response(),
     };
-    for (name, value) in HEADERS {
-        response.headers_mut().entry(name).or_insert(HeaderValue::from_static(value));
+    if let Some(error) = reason(response.status()) {
+        RequestRefused { path: &path, error }.emit(&site.counters);
+    }
+    let own = HEADERS.into_iter().map(|(name, value)| (name, HeaderValue::from_static(value)));
+    for (name, value) in live.access.headers().iter().cloned().chain(own) {
+        response.headers_mut().entry(name).or_insert(value);
     }
     response.headers_mut().entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
     response
+}
+
+/// A request that is not served.
+enum Refusal {
+    Host,
+    TooMany,
+    Stranger,
+    ChangesAreOff,
+    NoChanger,
+}
+
+async fn refusal(live: &Live, headers: &HeaderMap, method: &Method) -> Option<Refusal> {
+    let host = headers.get(header::HOST).map(|host| host.to_str().unwrap_or("?"));
+    if !host.is_none_or(|host| is_ours(host, &live.hosts)) {
+        return Some(Refusal::Host);
+    }
+    if !live.access.admit(Instant::now()) {
+        return Some(Refusal::TooMany);
+    }
+    let standing = live.access.standing(headers).await;
+    if standing == Standing::Nobody {
+        return Some(Refusal::Stranger);
+    }
+    let changes = !matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS);
+    match () {
+        () if !changes || standing == Standing::Changer => None,
+        () if live.access.has_change_tokens() => Some(Refusal::NoChanger),
+        () => Some(Refusal::ChangesAreOff),
+    }
+}
+
+impl IntoResponse for Refusal {
+    fn into_response(self) -> Response {
+        let ask = |challenge| [(header::WWW_AUTHENTICATE, challenge)];
+        match self {
+            Self::Host => {
+                let text =
+                    "this name is not one that weighbridge serves; add it under web.hosts to allow it\n";
+                (StatusCode::MISDIRECTED_REQUEST, text).into_response()
+            }
+            Self::TooMany => (StatusCode::TOO_MANY_REQUESTS, "too many requests\n").into_response(),
+            Self::Stranger => {
+                let text = "a password or token is needed\n";
+                (StatusCode::UNAUTHORIZED, ask("Basic realm=\"weighbridge\""), text).into_response()
+            }
+            Self::NoChanger => {
+                let text = "changes need a token: Authorization: Bearer …\n";
+                (StatusCode::UNAUTHORIZED, ask("Bearer realm=\"changes\""), text).into_response()
+            }
+            Self::ChangesAreOff => {
+                let text = "changes are off; web.change_token_file in the configuration turns them on\n";
+                (StatusCode::FORBIDDEN, text).into_response()
+            }
+        }
+    }
+}
+
+/// What a status says in the log, where it is a refusal.
+fn reason(status: StatusCode) -> Option<&'static str> {
+    Some(match status {
+        StatusCode::MISDIRECTED_REQUEST => "host name is not ours",
+        StatusCode::TOO_MANY_REQUESTS => "too many requests",
+        StatusCode::UNAUTHORIZED => "no right password or token",
+        StatusCode::FORBIDDEN => "changes are off",
+        StatusCode::PAYLOAD_TOO_LARGE => "the body is too long",
+        StatusCode::GATEWAY_TIMEOUT => "took too long",
+        _ => return None,
+    })
 }
 
 /// Loopback names and bare addresses are ours: rebinding needs a name that the attacker owns.

@@ -58,6 +58,7 @@ async fn metrics(State(app): State<Site>, headers: HeaderMap) -> impl IntoRespon
     app.counters.scrapes.increment();
     let wanted = headers.get(header::ACCEPT).and_then(|accept| accept.to_str().ok()).unwrap_or("");
     let format = export::negotiate(wanted);
-    let families = SnapshotCollector::new(&snapshot, &app.catalog, &app.counters, &app.export).collect();
+    let live = app.live.borrow().clone();
+    let families = SnapshotCollector::new(&snapshot, &app.catalog, &app.counters, &live.export).collect();
     ([(header::CONTENT_TYPE, format.content_type())], format.render(&families))
 }
