@@ -63,6 +63,28 @@ pub struct Listing {
 }
 
 impl Listing {
+    /// Entries that look like weights or checkpoints and are not looked into, and names left out.
+    pub(super) fn refused(&self) -> Vec<Problem> {
+        let is_link_out = |entry: &&Entry| entry.kind == Kind::Outside && entry.link.is_some();
+        let odd = self.entries.iter().filter(|entry| entry.kind == Kind::Special || is_link_out(entry));
+        let odd = odd.filter(|entry| !is_unfinished(&entry.name) && !entry.name.ends_with(".json"));
+        let mut problems: Vec<Problem> =
+            odd.filter_map(|entry| refused(&self.path.join(&entry.name), entry.kind)).collect();
+        if self.left_out > 0 {
+            let detail = format!(
+                "{} entries are not looked at: their names are not UTF-8, or they are too many",
+                self.left_out
+            );
+            problems.push(problem(
+                ProblemKind::Hostile,
+                &self.path,
+                detail,
+                "rename them, or watch the runs' own directories",
+            ));
+        }
+        problems
+    }
+
     /// The entry of that name.
     pub fn entry(&self, name: &str) -> Option<&Entry> {
         self.entries.binary_search_by(|entry| entry.name.as_str().cmp(name)).ok().map(|at| &self.entries[at])
@@ -268,9 +290,10 @@ impl Collected {
 
 /// Weights, indexes and state files that are no files are worth a word; anything else is passed over.
 fn refused(path: &Path, kind: Kind) -> Option<Problem> {
-    const WEIGHTS: [&str; 8] = ["safetensors", "bin", "pt", "pth", "ckpt", "json", "distcp", "gguf"];
-    let name = path.file_name()?.to_str()?;
-    WEIGHTS.iter().find(|end| name.ends_with(&format!(".{end}")))?;
+    let ending = path.extension()?.to_str()?;
+    ["safetensors", "bin", "pt", "pth", "ckpt", "json", "distcp", "gguf"]
+        .iter()
+        .find(|end| **end == ending)?;
     let (detail, remedy) = match kind {
         Kind::Outside => (
             "a link that leads out of the watched directory or nowhere; it is not followed",

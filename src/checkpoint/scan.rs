@@ -130,6 +130,7 @@ impl Scanner {
                 break;
             }
             visited.insert(path.clone());
+            scan.problems.extend(listing.refused());
             let claims = self.claims(&listing, &boundary);
             let claimed: HashSet<&str> = claims.iter().map(|(_, claim)| claim.entry.as_str()).collect();
             if depth < self.settings.depth_max {

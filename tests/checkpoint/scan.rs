@@ -208,6 +208,26 @@ fn links_are_followed_only_inside() {
 }
 
 #[test]
+fn what_is_no_file_is_told_and_not_opened() {
+    use std::os::unix::ffi::OsStrExt;
+    let (tree, outside) = (Tree::new(), Tree::new());
+    outside.write("secret.safetensors", "whole");
+    tree.write("r/model-1.safetensors", "whole");
+    tree.link(outside.path("secret.safetensors"), "r/model-2.safetensors");
+    let socket = std::os::unix::net::UnixListener::bind(tree.path("r/model-3.safetensors")).unwrap();
+    std::fs::write(tree.path("r").join(std::ffi::OsStr::from_bytes(b"model-4\xff.safetensors")), "x")
+        .unwrap();
+    let seen = tree.scan();
+    assert_eq!(shown(&seen), ["r bare_file 1"]);
+    let told: Vec<String> = seen.problems.iter().map(|problem| problem.to_string()).collect();
+    assert!(told[0].contains("model-2.safetensors: a link that leads out"), "{told:?}");
+    assert!(told[1].contains("model-3.safetensors: not a regular file"), "{told:?}");
+    assert!(told[2].contains("1 entries are not looked at"), "{told:?}");
+    assert_eq!(told.len(), 3);
+    drop(socket);
+}
+
+#[test]
 fn two_files_that_claim_one_step() {
     let tree = Tree::new();
     tree.write("ema-5.safetensors", "x").at("ema-5.safetensors", 100);
