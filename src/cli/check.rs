@@ -6,7 +6,7 @@ use clap::Args;
 
 use super::{Exit, Run, inspect, output};
 use crate::terms::{Severity, Tier};
-use crate::{daemon, detect, report};
+use crate::{daemon, report};
 
 /// Weighs a checkpoint and fails when something is found.
 #[derive(Debug, Args)]
@@ -19,6 +19,9 @@ pub struct Check {
     /// Severity from which on it fails
     #[arg(long, value_parser = ["info", "warning", "critical"], default_value = "warning")]
     fail_on: String,
+    /// Configuration file: its formats, limits, families and detectors are used
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
 }
 
 impl Run for Check {
@@ -27,13 +30,14 @@ impl Run for Check {
 
     fn run(self) -> anyhow::Result<Exit> {
         let limit = Severity::from_name(&self.fail_on).unwrap_or(Severity::Warning);
-        let threads = inspect::threads();
-        let reading = inspect::weigh(&self.path, self.previous.as_deref(), Tier::Two, threads)?;
+        let weighing = inspect::weighing(self.config.as_deref(), Tier::Two, inspect::threads())?;
+        let judge = weighing.detect.clone();
+        let reading = inspect::weigh(&self.path, self.previous.as_deref(), weighing.clone())?;
         let before = match &self.previous {
-            Some(path) => Some(inspect::weigh(path, None, Tier::Two, threads)?),
+            Some(path) => Some(inspect::weigh(path, None, weighing)?),
             None => None,
         };
-        let findings = daemon::judge_alone(before.as_ref(), &reading, &detect::Settings::default());
+        let findings = daemon::judge_alone(before.as_ref(), &reading, &judge);
         if findings.is_empty() {
             let tensors = reading.tensors.len();
             output::text(&format!("{}: {tensors} tensors, nothing found\n", self.path.display()))?;

@@ -7,8 +7,10 @@ use clap::{Args, ValueEnum};
 
 use super::progress::Bar;
 use super::{Exit, Run, output};
+use crate::config::{self, Config};
+use crate::daemon::{self, Weighing};
 use crate::terms::{Reading, Tier};
-use crate::{checkpoint, daemon, measure, report};
+use crate::{checkpoint, measure, report};
 
 /// Weighs one checkpoint and shows everything about it.
 #[derive(Debug, Args)]
@@ -27,6 +29,9 @@ pub struct Inspect {
     /// File to write to instead of standard output
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
+    /// Configuration file: its formats, limits and families are used
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
     /// Threads
     #[arg(long, default_value_t = threads())]
     threads: usize,
@@ -52,7 +57,11 @@ impl Run for Inspect {
             2 => Tier::Two,
             _ => Tier::Three,
         };
-        let reading = weigh(&self.path, self.previous.as_deref(), tier, self.threads)?;
+        let reading = weigh(
+            &self.path,
+            self.previous.as_deref(),
+            weighing(self.config.as_deref(), tier, self.threads)?,
+        )?;
         let failed = reading.tensors.is_empty() && !reading.problems.is_empty();
         if failed && self.format == Format::Text {
             tell_problems(&reading);
@@ -91,16 +100,21 @@ fn tell_problems(reading: &Reading) {
 }
 
 /// Weighs a checkpoint for a command, with a bar on a terminal.
-pub fn weigh(path: &Path, previous: Option<&Path>, tier: Tier, threads: usize) -> anyhow::Result<Reading> {
-    let mut weighing = daemon::Weighing::default();
-    weighing.plan =
-        measure::Plan { tier, threads, sketch_len: 0, quantiles: 0, spectra_budget: None, ..weighing.plan };
+pub fn weigh(path: &Path, previous: Option<&Path>, weighing: Weighing) -> anyhow::Result<Reading> {
     let candidate = checkpoint::candidate_at(path, &weighing.checkpoint)?;
     let bar = Bar::new(candidate.files.iter().map(|file| file.bytes).sum());
     bar.say(format!("weighing step {}", candidate.step));
     let reading = daemon::single(path, previous, &weighing, &bar);
     bar.clear();
     Ok(reading?)
+}
+
+/// How a single checkpoint is weighed: by the configuration, everything of that tier, without memories.
+pub fn weighing(config: Option<&Path>, tier: Tier, threads: usize) -> anyhow::Result<Weighing> {
+    let mut weighing = config.map_or_else(|| Ok(Config::default()), config::load)?.weighing;
+    weighing.plan =
+        measure::Plan { tier, threads, sketch_len: 0, quantiles: 0, spectra_budget: None, ..weighing.plan };
+    Ok(weighing)
 }
 
 /// As many as there are processors.

@@ -8,7 +8,7 @@ use super::raw::{self, DetectorChoice, Raw};
 use super::{AccessFiles, Error};
 use crate::telemetry::LogFormat;
 use crate::terms::{Severity, Tier};
-use crate::{checkpoint, daemon, detect, export, measure, store, tensor, web};
+use crate::{checkpoint, daemon, detect, export, measure, model, store, tensor, web};
 
 /// Loopback, at a port that no exporter in Prometheus's list of default ports has taken.
 pub const LISTEN: &str = "127.0.0.1:10190";
@@ -124,9 +124,16 @@ fn weighing(raw: &Raw, text: &str) -> Result<daemon::Weighing, Error> {
             ..measure::Plan::default()
         },
         detect: detect_settings(&raw.detect, text)?,
-        families: Vec::new(),
+        families: families(&raw.families, text)?,
         bytes_per_second: weigh.bytes_per_second,
     })
+}
+
+fn families(families: &[model::Family], text: &str) -> Result<Vec<model::Family>, Error> {
+    for family in families {
+        family.check().map_err(|error| Error::value(text, &["families"], error))?;
+    }
+    Ok(families.to_vec())
 }
 
 fn detect_settings(raw: &raw::Detect, text: &str) -> Result<detect::Settings, Error> {

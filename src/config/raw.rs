@@ -21,6 +21,8 @@ pub struct Raw {
     pub weigh: Weigh,
     /// How it is judged.
     pub detect: Detect,
+    /// Families of models that the program does not know; see docs/families.md.
+    pub families: Vec<crate::model::Family>,
     /// What is exported.
     pub export: Export,
     /// The HTTP side.

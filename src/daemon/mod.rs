@@ -11,6 +11,7 @@
 mod book;
 mod build;
 mod damage;
+mod inside;
 mod paced;
 mod pipeline;
 mod queue;

@@ -11,6 +11,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use super::book::{Book, Judged};
+use super::inside::with_step_inside;
 use super::paced::Paced;
 use crate::checkpoint::{self, Candidate, Known, Recognition};
 use crate::measure::{self, Previous, Progress};
@@ -104,6 +105,7 @@ impl Pipeline {
 
     /// Weighs a checkpoint at the first tier and shows it without judging or storing it.
     pub fn preview(&mut self, candidate: &Candidate, progress: &dyn Progress) -> Result<(), store::Error> {
+        let candidate = &*with_step_inside(candidate, &self.weighing.tensor);
         let (trainer, _) = checkpoint::trainer_state(candidate);
         let plan = measure::Plan { tier: crate::terms::Tier::One, ..self.weighing.plan.clone() };
         let key =
@@ -124,10 +126,11 @@ impl Pipeline {
         progress: &dyn Progress,
     ) -> Result<Outcome, store::Error> {
         let begun = Instant::now();
-        let book = self.book(&candidate.run)?;
-        if book.has(candidate) {
+        if self.book(&candidate.run)?.has(candidate) {
             return Ok(Outcome::Known);
         }
+        let candidate = &*with_step_inside(candidate, &self.weighing.tensor);
+        let book = self.book(&candidate.run)?;
         book.directory.clone_from(&candidate.run_directory);
         let (trainer, trainer_problems) = checkpoint::trainer_state(candidate);
         let (attempt, step) = match checkpoint::recognise(&book.known, candidate, &trainer) {
@@ -223,9 +226,11 @@ pub(super) fn weigh_alone(
     weighing: &Weighing,
     progress: &dyn Progress,
 ) -> Reading {
+    let candidate = &*with_step_inside(candidate, &weighing.tensor);
     let (trainer, trainer_problems) = checkpoint::trainer_state(candidate);
     let key = ReadingKey { run: candidate.run.clone(), attempt: Attempt::default(), step: candidate.step };
-    let previous = previous.map(|candidate| (candidate.step, candidate));
+    let previous = previous.map(|before| with_step_inside(&before, &weighing.tensor).into_owned());
+    let previous = previous.map(|before| (before.step, before));
     let problems = problems.into_iter().chain(trainer_problems).collect();
     let work = Work { key, candidate, trainer, problems, previous, plan: &weighing.plan };
     let stop = Arc::new(AtomicBool::new(false));

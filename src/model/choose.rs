@@ -28,8 +28,8 @@ pub(super) fn choose<'f>(
     }
     let is_named = |family: &Family| model_type.is_some_and(|name| family.model_types.contains(&name));
     let all = extra.iter().chain(FAMILIES.iter().copied());
-    let mut best: Option<(Patterns<'f>, (usize, usize))> = None;
-    for family in all.clone() {
+    let mut best: Option<(Patterns<'f>, (usize, bool, usize))> = None;
+    for (at, family) in all.clone().enumerate() {
         let patterns = Patterns::new(family);
         let known = different.values().map(|&at| patterns.specificity(&names[at])).filter(|&fit| fit > 0);
         let (known, fit) = known.fold((0, 0), |(known, all), fit| (known + 1, all + fit));
@@ -42,9 +42,10 @@ pub(super) fn choose<'f>(
         if is_named(family) {
             return (Some(patterns), None);
         }
-        // Among those that know equally many names, the one whose patterns say more of them.
-        if best.as_ref().is_none_or(|(_, most)| (known, fit) > *most) {
-            best = Some((patterns, (known, fit)));
+        // Among those that know equally many names: the user's own, then the one whose patterns say more.
+        let fit = (known, at < extra.len(), fit);
+        if best.as_ref().is_none_or(|(_, most)| fit > *most) {
+            best = Some((patterns, fit));
         }
     }
     let best = best.map(|(patterns, _)| patterns);

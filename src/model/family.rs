@@ -98,7 +98,33 @@ pub struct TiedPair {
     pub same_as: Text,
 }
 
+/// Longest name in a family: it becomes a label of every tensor's series.
+const FAMILY_NAME_BYTES_MAX: usize = 64;
+
 impl Family {
+    /// Checks what a user wrote. The error says which entry cannot work and why.
+    pub fn check(&self) -> Result<(), String> {
+        let plain = |text: &str| !text.chars().any(|character| character.is_control() || character == ' ');
+        if self.name.is_empty() || self.name.len() > FAMILY_NAME_BYTES_MAX || !plain(self.name) {
+            return Err(format!("{:?} is no name of a family: 1 to 64 bytes without blanks", self.name));
+        }
+        if self.parts.is_empty() {
+            return Err(format!("family {} has no parts, so it would know no tensor", self.name));
+        }
+        let tied = self.tied.iter().flat_map(|pair| [pair.name, pair.same_as]);
+        for path in self.parts.iter().map(|part| part.names).chain(tied) {
+            let broken = path.split(['.', '|']).any(str::is_empty) || !plain(path);
+            if broken || path.ends_with(".weight") || path.ends_with(".bias") {
+                return Err(format!(
+                    "family {}: {path:?} is no path of a module: names with dots between them, \
+                     without .weight or .bias",
+                    self.name
+                ));
+            }
+        }
+        Ok(())
+    }
+
     /// A family without names, for the tables to start from.
     pub(super) const EMPTY: Self = Self {
         name: "",

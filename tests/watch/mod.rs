@@ -1,6 +1,7 @@
 //! The running daemon and what trainers do to it: each case happens on disk while it watches.
 
 mod attempts;
+mod inside;
 mod refusals;
 mod settling;
 
