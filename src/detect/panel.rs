@@ -7,6 +7,7 @@
 
 use crate::terms::{Subject, TensorReading};
 
+use super::drift::{self, Drift};
 use super::view::View;
 
 /// Points of the past that are looked at. Long enough to know a run's habits, short enough to follow it.
@@ -159,6 +160,11 @@ impl Panel {
             past.iter().rev().copied().filter(|value| value.is_finite()).take(back).collect();
         let largest = trusted.iter().copied().fold(f64::NEG_INFINITY, f64::max);
         (newest.is_finite() && trusted.len() == back).then_some(newest - largest)
+    }
+
+    /// What has added up in each series, in one direction; see [`drift::cusum`].
+    pub fn drifts(&self, direction: f64) -> Vec<Drift> {
+        drift::cusum(&self.rows, &self.clock, direction)
     }
 
     /// How far each series is off.

@@ -111,3 +111,22 @@ fn a_state_from_a_newer_program_or_a_damaged_one_is_refused() {
     assert!(State::from_bytes(&[1, 0]).is_err());
     assert!(State::from_bytes(&[1, 0, 0, 0, b'x']).is_err());
 }
+
+/// A detector that waits for a number that nobody measures would never speak.
+#[test]
+fn detectors_read_only_what_is_measured() {
+    let measured: BTreeSet<&str> = weighbridge::measure::METRICS.iter().map(|metric| metric.name).collect();
+    let logged = ["learning_rate", "grad_norm", "max_steps", "trainer_state"];
+    for entry in DETECTORS.iter().map(|detector| detector.entry()) {
+        let words = entry.evidence.split(|letter: char| !letter.is_ascii_alphanumeric() && letter != '_');
+        for word in words.filter(|word| word.contains('_') && !logged.contains(word)) {
+            assert!(measured.contains(word), "{} reads {word}, which no metric is called", entry.id);
+        }
+    }
+    let reading = Series::default().reading(3);
+    let samples = reading.tensors.iter().map(|tensor| &tensor.samples);
+    for name in samples.chain(reading.subjects.iter().map(|subject| &subject.samples)).flat_map(|s| s.keys())
+    {
+        assert!(measured.contains(name), "the synthetic series has {name}, which no metric is called");
+    }
+}

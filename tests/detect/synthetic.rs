@@ -149,13 +149,12 @@ impl Series {
         let rms =
             if gain { 1.0 + 0.05 * time } else { 0.02 * (1.0 + 0.5 * time) * (1.0 + 0.002 * jitter(1)) };
         let speed = if self.sgd { 0.002 * (1.0 + 0.9 * jitter(2)) } else { 0.13 * (1.0 + 0.06 * jitter(2)) };
-        let count: u64 = shape.iter().product();
         let rank = 40.0 - 2.0 * time + 0.1 * jitter(3);
         let mut samples: Samples = BTreeMap::from([
             ("nan_elements", 0.0),
             ("inf_elements", 0.0),
             ("zero_elements", 0.0),
-            ("distinct_values", count.min(4096) as f64),
+            ("zero_rows", 0.0),
             ("rms", rms),
             ("std", if gain { 0.05 } else { rms }),
             ("min", -4.0 * rms),

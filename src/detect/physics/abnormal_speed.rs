@@ -1,8 +1,9 @@
 //! A matrix that moves at a speed of its own.
 
+use super::ranked;
 use crate::detect::entry::{Entry, Parameters, Proof, Rule, Sign, evidence};
 use crate::detect::view::{View, subject, value};
-use crate::terms::{Severity, TensorReading};
+use crate::terms::Severity;
 
 /// A matrix moved much faster than its past and all others.
 pub static RULE: Rule = Rule {
@@ -23,18 +24,7 @@ pub static RULE: Rule = Rule {
 };
 
 fn look(view: &View<'_>, _: &Parameters<'_>) -> Vec<Sign> {
-    let mut hit: Vec<(&TensorReading, f64)> = view
-        .motion
-        .speed
-        .iter()
-        .filter(|(_, score)| **score >= 0.5)
-        .map(|(&index, &score)| (&view.reading.tensors[index], score))
-        .collect();
-    hit.sort_by(|a, b| b.1.total_cmp(&a.1));
-    // What is within its limit but near it opens nothing; it only shows that an open case is not over.
-    if hit.first().is_some_and(|(_, score)| *score >= 1.0) {
-        hit.retain(|(_, score)| *score >= 1.0);
-    }
+    let hit = ranked(view, &view.motion.speed);
     let Some(&(first, score)) = hit.first() else { return Vec::new() };
     let summary = format!("{} moved far faster than it used to and than the others do", first.facts.name);
     let mut sign = Sign::sure(RULE.entry.severity, summary);

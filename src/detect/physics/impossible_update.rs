@@ -1,9 +1,10 @@
 //! A change that the optimizer cannot have made.
 
+use super::ranked;
 use crate::detect::entry::{Entry, Parameters, Proof, Rule, Sign, evidence};
 use crate::detect::motion::BOUND_MARGIN;
 use crate::detect::view::{View, subject, value};
-use crate::terms::{Severity, TensorReading};
+use crate::terms::Severity;
 
 /// An element moved further than the learning rate allows.
 pub static RULE: Rule = Rule {
@@ -24,18 +25,7 @@ pub static RULE: Rule = Rule {
 };
 
 fn look(view: &View<'_>, _: &Parameters<'_>) -> Vec<Sign> {
-    let mut hit: Vec<(&TensorReading, f64)> = view
-        .motion
-        .impossible
-        .iter()
-        .filter(|(_, score)| **score >= 0.5)
-        .map(|(&index, &score)| (&view.reading.tensors[index], score))
-        .collect();
-    hit.sort_by(|a, b| b.1.total_cmp(&a.1));
-    // What is within its limit but near it opens nothing; it only shows that an open case is not over.
-    if hit.first().is_some_and(|(_, score)| *score >= 1.0) {
-        hit.retain(|(_, score)| *score >= 1.0);
-    }
+    let hit = ranked(view, &view.motion.impossible);
     let Some(&(first, score)) = hit.first() else { return Vec::new() };
     let times = score * BOUND_MARGIN;
     let summary = format!("{} changed by {times:.1} times what the optimizer can do", first.facts.name);

@@ -1,5 +1,6 @@
 //! A matrix that loses its directions.
 
+use crate::detect::drift::SUM_MIN;
 use crate::detect::entry::{Entry, Parameter, Parameters, Proof, Rule, Sign};
 use crate::detect::marks::{log_step, marked, unusual};
 use crate::detect::panel::{Habit, Panel};
@@ -13,7 +14,7 @@ pub static RULE: Rule = Rule {
         severity: Severity::Critical,
         proof: Proof::Structure,
         summary: "a matrix loses the directions it works in",
-        what: "Either the natural logarithm of `effective_rank` fell by more than `fall_min` beyond its own pace, and by more than one and a half times the worst excursion of any matrix of the run; or the matrix moved as training does not move it while effective rank, participation ratio and stable rank fell together.",
+        what: "Either the natural logarithm of `effective_rank` fell by more than `fall_min` beyond its own pace, and by more than one and a half times the worst excursion of any matrix of the run; or the matrix moved as training does not move it while effective rank, participation ratio and stable rank fell together; or falls that are each too small for that added up: a CUSUM of its pace against the 16 intervals before the newest eight, after what all matrices share is taken away and with the scale pooled over them, is beyond 12 scales, and both this fall and that of the natural logarithm of `participation_ratio` are beyond `fall_min`.",
         cause: "A low-rank factor written over the full matrix, a penalty that drives weights to few directions, an exploding direction that drowns the others, gradients that pass through a bottleneck.",
         remedy: "Compare the matrix's spectrum with its siblings' (`weighbridge inspect --tier 3`); resume from the last good checkpoint.",
         evidence: "effective_rank, participation_ratio, stable_rank, update_rms",
@@ -22,7 +23,7 @@ pub static RULE: Rule = Rule {
             default: 0.22,
             min: 0.01,
             max: 10.0,
-            doc: "fall of the natural logarithm of effective_rank in one interval; healthy matrices stay within 0.1",
+            doc: "fall of the natural logarithm of effective_rank, in one interval or added up; healthy matrices stay within 0.12",
         }],
         enabled: true,
         since: "0.1.0",
@@ -32,6 +33,8 @@ pub static RULE: Rule = Rule {
 
 /// Points with a usual pace before a fall is judged without other proof.
 const POINTS_MIN: usize = 5;
+/// Fewer matrices than this share no common change.
+const SIBLINGS_MIN: usize = 4;
 /// Falls of the logarithms that confirm each other in a matrix that moved unusually: effective rank,
 /// participation ratio, stable rank.
 const TOGETHER: [(&str, f64); 3] =
@@ -54,6 +57,19 @@ fn look(view: &View<'_>, parameters: &Parameters<'_>) -> Vec<Sign> {
             if fall >= 1.0 && panel.step(series) < 0.0 && !view.previous_tainted(&tensor.facts.name) {
                 hit.push((tensor, fall));
             }
+        }
+    }
+    // A fall that all matrices share is the run's, not one matrix's.
+    let panel = panel.without_common_mode_if(matrices.len() >= SIBLINGS_MIN);
+    for (series, drift) in panel.drifts(-1.0).iter().enumerate() {
+        let known = hit.iter().any(|(tensor, _)| tensor.facts.name == matrices[series].facts.name);
+        let energy = fall_over(view, matrices[series], "participation_ratio", drift.intervals);
+        if drift.sum >= SUM_MIN
+            && -drift.change >= effect
+            && energy.is_none_or(|fall| fall >= effect)
+            && !known
+        {
+            hit.push((matrices[series], -drift.change / effect));
         }
     }
     hit.sort_by(|a, b| b.1.total_cmp(&a.1));
@@ -83,4 +99,10 @@ fn look(view: &View<'_>, parameters: &Parameters<'_>) -> Vec<Sign> {
         sign.dissent.push(format!("{} other matrices keep theirs", matrices.len().saturating_sub(hit.len())));
     }
     signs
+}
+
+/// Fall of the natural logarithm of a metric over so many checkpoints.
+fn fall_over(view: &View<'_>, tensor: &TensorReading, metric: &'static str, intervals: usize) -> Option<f64> {
+    let before = view.past(tensor, metric).iter().rev().nth(intervals.checked_sub(1)?)?;
+    Some((f64::from(*before) / value(tensor, metric)?).ln()).filter(|fall| fall.is_finite())
 }
