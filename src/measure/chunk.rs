@@ -123,6 +123,47 @@ pub(super) struct Chunk<'a> {
     pub(super) before: Option<(Dtype, &'a [u8])>,
     pub(super) reach: Option<Reach>,
     pub(super) recipe: Option<&'a Recipe>,
+    pub(super) fine: Fine,
+}
+
+/// Which values are counted finely, because they are nearly normal.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Fine {
+    raw: bool,
+    normalized: bool,
+}
+
+impl Fine {
+    /// Elements that tell whether a tensor is nearly normal. What this gets wrong costs time alone.
+    const SAMPLE: usize = 1 << 14;
+    /// Largest skewness and excess kurtosis, either way, of what is taken for nearly normal: below, D
+    /// is so small that it may lie in many cells.
+    const LIMIT: f64 = 0.25;
+
+    /// Looks at the first rows of a tensor, in its first chunk.
+    pub(super) fn of(cut: &Cut, dtype: Dtype, bytes: &[u8]) -> Self {
+        let rows = (Self::SAMPLE / cut.row).max(1);
+        let len = (rows * cut.row * dtype.bytes()).min(bytes.len());
+        let mut decoded = Vec::new();
+        let values = to_f32(dtype, &bytes[..len], &mut decoded);
+        let (mut raw, mut normalized) = (Central::default(), Central::default());
+        for row in values.chunks(cut.row) {
+            let sums = lanes::sums(row);
+            let n = row.len() as f64;
+            let (mean, square) = (sums.sum / n, sums.square / n);
+            if square > 0.0 && square.is_finite() {
+                let powers = lanes::central(row, mean);
+                let central = Central { count: row.len() as u64, mean, powers };
+                raw.merge(&central);
+                normalized.merge(&central.divided(square.sqrt()));
+            }
+        }
+        let near = |central: &Central| {
+            let moments = central.moments(f64::NEG_INFINITY, f64::INFINITY);
+            moments.skewness.abs() < Self::LIMIT && moments.excess_kurtosis.abs() < Self::LIMIT
+        };
+        Self { raw: near(&raw) && dtype.bytes() > 2, normalized: cut.matrix && near(&normalized) }
+    }
 }
 
 /// What the second look looks for.
@@ -189,14 +230,14 @@ impl Tables {
         if chunk.dtype.bytes() <= 2 {
             self.codes.push(chunk.bytes, chunk.dtype.bytes());
         } else {
-            self.raw.push(values);
+            self.raw.push(values, chunk.fine.raw);
         }
         for row in values.chunks(cut.row) {
             let range = lanes::range(row);
             if range.abs_max >= INFINITE {
                 self.broken_row(row, &mut totals);
             } else {
-                self.row(row, &range, cut.matrix, &mut totals);
+                self.row(row, &range, cut.matrix, chunk.fine, &mut totals);
             }
         }
         if let Some(recipe) = chunk.recipe {
@@ -216,7 +257,7 @@ impl Tables {
 
     /// A row of finite values.
     #[inline(always)]
-    fn row(&mut self, row: &[f32], range: &Range, matrix: bool, totals: &mut Totals) {
+    fn row(&mut self, row: &[f32], range: &Range, matrix: bool, fine: Fine, totals: &mut Totals) {
         let n = row.len() as f64;
         let sums = lanes::sums(row);
         let (low, high) = lanes::extremes(row);
@@ -243,7 +284,7 @@ impl Tables {
         let covered =
             if abs_min == 0 { lanes::range(&self.row) } else { Range { abs_max, abs_min, ..*range } };
         self.normalized.cover(&covered);
-        self.normalized.push(&self.row);
+        self.normalized.push(&self.row, fine.normalized);
         totals.normalized.merge(&central.divided(square.sqrt()));
         let ends = (normalize_one(low, square), normalize_one(high, square));
         totals.normalized_extremes = wider(totals.normalized_extremes, Some(ends));
@@ -258,7 +299,7 @@ impl Tables {
         let finite: Vec<f32> = row.iter().copied().filter(|x| x.is_finite()).collect();
         if !finite.is_empty() {
             let range = lanes::range(&finite);
-            self.row(&finite, &range, false, totals);
+            self.row(&finite, &range, false, Fine::default(), totals);
         }
     }
 

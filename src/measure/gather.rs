@@ -3,8 +3,10 @@
 //! Few values in wanted cells: they are collected and sorted. Many: the wanted cells are split by as many
 //! of their low bits as a table of bounded size allows; what is still wanted of them is looked at again.
 
+use std::borrow::Cow;
+
 use super::cells::Cell;
-use super::counter::{FINE_SHIFT, key, value};
+use super::counter::{FINE_SPLIT, SPAN, key, value};
 use super::ks::{Piece, Search};
 
 /// Values that are collected at most in one look: 16 MB.
@@ -15,10 +17,6 @@ const TABLE_MAX: usize = 1 << 20;
 /// Bits of the keys that the filter tells apart at most: its bit set then takes 2 MB, of which a normal
 /// touches 100 kB.
 const FILTER_SHIFT_MIN: u32 = 8;
-/// Low bits that are split off at once where nearly every cell is wanted: the table of all bit patterns
-/// then has 2^24 entries, of which a normal touches 4 MB.
-const DIRECT_SPLIT: u32 = 4;
-
 const BUFFER: usize = 1024;
 
 /// What a look looks for: cells of 2^span keys.
@@ -58,9 +56,10 @@ impl Wanted {
         let (starts, counts): (Vec<u32>, Vec<u64>) = cells.into_iter().unzip();
         let table_bits = (TABLE_MAX / starts.len().max(1)).checked_ilog2().unwrap_or(0);
         let mut split = (values > COLLECTED_MAX && table_bits > 0).then(|| table_bits.min(span));
-        let direct = span == FINE_SHIFT && split.is_some_and(|split| split <= DIRECT_SPLIT + 2);
+        // Nearly every cell is wanted: a table of all bit patterns is quicker than a filter.
+        let direct = span == SPAN && split.is_some_and(|split| split <= FINE_SPLIT + 2);
         if direct {
-            split = Some(DIRECT_SPLIT);
+            split = Some(FINE_SPLIT);
         }
         let shift = span.max(FILTER_SHIFT_MIN);
         let mut bits = vec![0u32; 1 << (32 - shift - 5)];
@@ -84,6 +83,23 @@ impl Wanted {
             wanted.entries[part] = index as u32 + 1;
         }
         (!wanted.starts.is_empty()).then_some(wanted)
+    }
+
+    /// What the fine table of the first look answers already; see [`Answer::told`].
+    pub(crate) fn of_fine(cells: Vec<(u32, u64)>) -> Option<Self> {
+        let (starts, counts): (Vec<u32>, Vec<u64>) = cells.into_iter().unzip();
+        let nothing = Vec::new;
+        (!starts.is_empty()).then_some(Self {
+            shift: SPAN,
+            bits: nothing(),
+            ranks: nothing(),
+            entries: nothing(),
+            starts,
+            counts,
+            span: SPAN,
+            split: Some(FINE_SPLIT),
+            direct: true,
+        })
     }
 
     /// Place in `entries` of a value that passes the filter.
@@ -157,7 +173,7 @@ impl Wanted {
     }
 
     /// Adds up what all threads found.
-    pub(crate) fn join(&self, found: Vec<Found>) -> Answer {
+    pub(crate) fn join(&self, found: Vec<Found>) -> Answer<'static> {
         let mut table: Vec<u32> = Vec::new();
         let mut ends: Vec<usize> = Vec::new();
         let mut keys = Vec::new();
@@ -188,7 +204,7 @@ impl Wanted {
                 table.iter_mut().zip(&more.table).for_each(|(sum, count)| *sum += count);
             }
         }
-        Answer { keys, ends, table }
+        Answer { keys, ends, table: table.into(), parts: Vec::new() }
     }
 
     /// Keys of the cells that are left wide by a split, as a power of two; none where nothing is left.
@@ -199,7 +215,7 @@ impl Wanted {
     /// Puts what was found in the place of the marked cells.
     pub(crate) fn replace(
         &self,
-        answer: &mut Answer,
+        answer: &mut Answer<'_>,
         marks: &[bool],
         cells: &mut Vec<Cell>,
         keys: &mut Vec<u32>,
@@ -220,7 +236,7 @@ impl Wanted {
         (*cells, *keys) = (new_cells, new_keys);
     }
 
-    fn split_cell(&self, wanted: usize, answer: &mut Answer, cells: &mut Vec<Cell>, keys: &mut Vec<u32>) {
+    fn split_cell(&self, wanted: usize, answer: &mut Answer<'_>, cells: &mut Vec<Cell>, keys: &mut Vec<u32>) {
         let Some(split) = self.split else {
             let bucket = answer.bucket(wanted);
             bucket.sort_unstable();
@@ -242,7 +258,7 @@ impl Wanted {
     }
 
     /// Carries the search for D on.
-    pub(crate) fn search(&self, answer: &mut Answer, search: &mut Search) {
+    pub(crate) fn search(&self, answer: &mut Answer<'_>, search: &mut Search) {
         let pieces = std::mem::take(&mut search.open);
         let mut wanted = 0;
         let mut parts = Vec::new();
@@ -254,7 +270,7 @@ impl Wanted {
             match self.split {
                 None => search.settle(piece, answer.bucket(wanted), self.span),
                 Some(split) => {
-                    search.split(piece, &answer.counts(self, wanted, split), self.span - split, &mut parts)
+                    search.split(piece, answer.counts(self, wanted, split), self.span - split, &mut parts)
                 }
             }
         }
@@ -263,26 +279,41 @@ impl Wanted {
 }
 
 /// What all threads found.
-pub(crate) struct Answer {
+pub(crate) struct Answer<'a> {
     keys: Vec<u32>,
     ends: Vec<usize>,
-    table: Vec<u32>,
+    table: Cow<'a, [u32]>,
+    /// Counts that were asked for last.
+    parts: Vec<u32>,
 }
 
-impl Answer {
+impl<'a> Answer<'a> {
+    /// What a table of all bit patterns, indexed by their top bits, tells.
+    pub(crate) fn told(table: &'a [u32]) -> Self {
+        Self { keys: Vec::new(), ends: Vec::new(), table: table.into(), parts: Vec::new() }
+    }
+
     fn bucket(&mut self, wanted: usize) -> &mut [u32] {
         let start = wanted.checked_sub(1).map_or(0, |before| self.ends[before]);
         &mut self.keys[start..self.ends[wanted]]
     }
 
     /// Counts of a wanted cell's parts, in the order of their keys.
-    fn counts(&self, wanted: &Wanted, index: usize, split: u32) -> Vec<u32> {
+    fn counts(&mut self, wanted: &Wanted, index: usize, split: u32) -> &[u32] {
+        let len = 1usize << split;
         if !wanted.direct {
-            return self.table.get(index << split..(index + 1) << split).unwrap_or_default().to_vec();
+            return self.table.get(index * len..(index + 1) * len).unwrap_or_default();
         }
-        let span = wanted.span - split;
-        let parts =
-            (0..1u32 << split).map(|part| value(wanted.starts[index] + (part << span)).to_bits() >> span);
-        parts.map(|bits| self.table.get(bits as usize).copied().unwrap_or_default()).collect()
+        let first = wanted.starts[index];
+        // Negative values ascend with falling bits.
+        let bits = value(first).to_bits() >> (wanted.span - split);
+        let negative = first & 0x8000_0000 == 0;
+        let from = if negative { bits as usize + 1 - len } else { bits as usize };
+        self.parts.clear();
+        self.parts.extend_from_slice(self.table.get(from..from + len).unwrap_or_default());
+        if negative {
+            self.parts.reverse();
+        }
+        &self.parts
     }
 }

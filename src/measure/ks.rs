@@ -11,6 +11,8 @@ use super::normal::Normal;
 
 /// D may fall short of the supremum by this much; its bound is 1e-6.
 const SLACK: f64 = 4e-7;
+/// Most that Phi may bend within a piece that is taken for straight; the bend widens the bounds.
+const BEND_MAX: f64 = 1e-6;
 
 /// D from cells that are all exact.
 pub(crate) fn ks_statistic(ranked: &Ranked<'_>, mean: f64, std: f64) -> f64 {
@@ -81,6 +83,13 @@ impl Search {
         rank as f64 / self.total as f64
     }
 
+    /// How far Phi between two keys of a cell is from a straight line at most: its second derivative is
+    /// below 1/4.
+    fn bend(&self, first: u32, last: u32) -> f64 {
+        let width = (f64::from(value(last)) - f64::from(value(first))) / self.std;
+        width * width / 32.0
+    }
+
     /// Takes note of the distances that are there for sure, and returns the largest that may be.
     fn bound(&mut self, low: f64, high: f64, before: u64, count: u64) -> f64 {
         let [below, above] = [self.share(before), self.share(before + count)];
@@ -89,18 +98,29 @@ impl Search {
     }
 
     /// Goes through the counts of a piece's 2^split parts of 2^span keys, and keeps the parts that may
-    /// hold the supremum.
+    /// hold the supremum. A piece lies within one cell, where values are linear in keys.
     pub(crate) fn split(&mut self, piece: Piece, counts: &[u32], span: u32, parts: &mut Vec<(f64, Piece)>) {
+        let keys = (counts.len() as u32) << span;
+        let (first, last) = (piece.start, piece.start + (keys - 1));
+        let [low, high] = [first, last].map(|key| self.cdf(f64::from(value(key))));
+        let bend = self.bend(first, last);
+        let exact = bend > if span == 0 { 0.0 } else { BEND_MAX };
+        let slope = (high - low) / f64::from(keys - 1);
         let mut before = piece.before;
         for (part, &count) in counts.iter().enumerate() {
             if count == 0 {
                 continue;
             }
-            let start = piece.start + ((part as u32) << span);
-            let ends = [start, start + ((1 << span) - 1)].map(|key| self.cdf(f64::from(value(key))));
-            let upper = self.bound(ends[0], ends[1], before, u64::from(count));
+            let offset = (part as u32) << span;
+            let ends = [offset, offset + ((1 << span) - 1)];
+            let (ends, bend) = if exact {
+                (ends.map(|offset| self.cdf(f64::from(value(piece.start + offset)))), 0.0)
+            } else {
+                (ends.map(|offset| low + slope * f64::from(offset)), bend)
+            };
+            let upper = self.bound(ends[0] - bend, ends[1] + bend, before, u64::from(count));
             if span > 0 && upper > self.best + SLACK {
-                parts.push((upper, Piece { start, before, count: u64::from(count) }));
+                parts.push((upper, Piece { start: piece.start + offset, before, count: u64::from(count) }));
             }
             before += u64::from(count);
         }
@@ -112,8 +132,8 @@ impl Search {
         self.open = parts.into_iter().filter(|(upper, _)| *upper > limit).map(|(_, piece)| piece).collect();
     }
 
-    /// Looks at all values of a piece of 2^span keys. Within so narrow a piece Phi is a straight line to
-    /// 1e-8, so most of it is told by counts of 64 parts.
+    /// Looks at all values of a piece of 2^span keys. Within so narrow a piece Phi hardly bends, so most
+    /// of it is told by counts of 64 parts.
     pub(crate) fn settle(&mut self, piece: Piece, keys: &[u32], span: u32) {
         const PARTS: u32 = 6;
         let narrow = span.saturating_sub(PARTS);
@@ -127,6 +147,7 @@ impl Search {
             counts[((key - piece.start) >> narrow) as usize & ((1 << PARTS) - 1)] += 1;
         }
         let slope = (ends[1] - ends[0]) / f64::from(1u32 << PARTS);
+        let bend = self.bend(piece.start, piece.start + ((1 << span) - 1));
         let mut before = piece.before;
         for (part, &count) in counts.iter().enumerate() {
             if count == 0 {
@@ -134,7 +155,7 @@ impl Search {
             }
             let low = ends[0] + slope * part as f64;
             let after = before + u64::from(count);
-            let upper = (self.share(after) - low).max(low + slope - self.share(before)) + 1e-8;
+            let upper = (self.share(after) - low).max(low + slope - self.share(before)) + bend;
             if upper > self.best + SLACK {
                 let start = piece.start + ((part as u32) << narrow);
                 let mut inside: Vec<u32> = keys

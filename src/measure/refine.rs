@@ -96,9 +96,9 @@ fn mark_between(cells: &[Cell], low: f64, high: f64, marks: &mut [bool]) {
 
 /// Cells that blur L-moments and the probability plot too much.
 ///
-/// A wide cell's mean is known to half its width, and the mean over a run of 16 of them exactly. So a run
-/// that holds the share `p` of all values errs in `sum x P(u)` by at most `p * width / 2` times the
-/// change of the weight `P` over the run, `p |P'(u)|` and what its curvature adds.
+/// A wide cell's mean is known exactly. So a cell that holds the share `p` of all values errs in
+/// `sum x P(u)` by at most `p * width / 2` times the change of the weight `P` over the cell, `p |P'(u)|`
+/// and what its curvature adds.
 fn spread(ranked: &Ranked<'_>, mean: f64, marks: &mut [bool]) {
     let cells = ranked.cells();
     let n = ranked.total() as f64;
@@ -108,32 +108,25 @@ fn spread(ranked: &Ranked<'_>, mean: f64, marks: &mut [bool]) {
         return;
     }
     let tau4 = l.l4 / l.l2;
-    let mut runs: Vec<(f64, usize, usize)> = Vec::new();
-    let mut from = 0;
-    while from < cells.len() {
-        let limit = cells[from].lo + 16.0 * cells[from].width();
-        let mut until = from + 1;
-        while until < cells.len() && cells[until].hi <= limit {
-            until += 1;
-        }
-        let width = cells[from..until].iter().map(Cell::width).fold(0.0, f64::max);
-        let before = ranked.before(from) as f64;
-        let count = ranked.before(until - 1) as f64 + cells[until - 1].count as f64 - before;
-        let (p, u) = (count / n, (before + count / 2.0) / n);
+    let mut errors: Vec<(f64, usize)> = Vec::new();
+    for (index, cell) in cells.iter().enumerate() {
+        let p = cell.count as f64 / n;
+        let u = (ranked.before(index) as f64 + cell.count as f64 / 2.0) / n;
         let fourth = (60.0 * u * u - 60.0 * u + 12.0).abs() + 60.0 * p;
-        let error = p * p * width / 2.0 * (fourth + 2.0 * tau4.abs()) / l.l2;
+        let error = p * p * cell.width() / 2.0 * (fourth + 2.0 * tau4.abs()) / l.l2;
         if error > 0.0 {
-            runs.push((error, from, until));
+            errors.push((error, index));
         }
-        from = until;
     }
-    runs.sort_unstable_by(|a, b| b.0.total_cmp(&a.0));
-    let mut total: f64 = runs.iter().map(|run| run.0).sum();
-    for (error, from, until) in runs {
+    let mut total: f64 = errors.iter().map(|(error, _)| error).sum();
+    if total > L_SLACK {
+        errors.sort_unstable_by(|a, b| b.0.total_cmp(&a.0));
+    }
+    for (error, index) in errors {
         if total <= L_SLACK {
             break;
         }
-        marks[from..until].fill(true);
+        marks[index] = true;
         total -= error;
     }
 }

@@ -6,17 +6,17 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use xxhash_rust::xxh3::Xxh3;
 
 use super::cells::{Cell, Ranked};
 use super::change;
-use super::chunk::{Chunk, Cut, Finds, Tables, Totals, Wants, span_bits};
-use super::counter::{FINE_SHIFT, VALUES_MAX};
+use super::chunk::{Chunk, Cut, Fine, Finds, Tables, Totals, Wants, span_bits};
+use super::counter::{SPAN, VALUES_MAX};
 use super::decode::fits_f32;
 use super::elements::Moments;
-use super::gather::{Found, Wanted};
+use super::gather::{Answer, Found, Wanted};
 use super::job::{Job, Outcome};
 use super::ks::Search;
 use super::refine::suspects;
@@ -84,6 +84,8 @@ struct Pass<'a> {
     reach: Option<change::Reach>,
     /// False once the previous checkpoint could not be read.
     previous: AtomicBool,
+    /// What the first chunk has told, before any chunk is counted.
+    fine: OnceLock<Fine>,
 }
 
 impl<'a> Pass<'a> {
@@ -91,7 +93,12 @@ impl<'a> Pass<'a> {
         let columns = rows::no_rows(&job.info.shape, true, false).is_none().then(|| job.row_len());
         let cut = Cut::new(job.info, columns);
         let reach = job.previous.as_ref().and_then(|previous| previous.interval.reach(job.info.dtype));
-        Self { job, cut, reach, previous: job.previous.is_some().into() }
+        Self { job, cut, reach, previous: job.previous.is_some().into(), fine: OnceLock::new() }
+    }
+
+    /// To be called with the bytes of the first chunk.
+    fn decide(&self, bytes: &[u8]) {
+        self.fine.get_or_init(|| Fine::of(&self.cut, self.job.info.dtype, bytes));
     }
 
     fn place(&self, chunk: usize) -> (u64, usize) {
@@ -121,6 +128,7 @@ impl<'a> Pass<'a> {
             before,
             reach: self.reach,
             recipe,
+            fine: self.fine.get().copied().unwrap_or_default(),
         }
     }
 }
@@ -137,6 +145,7 @@ pub(super) fn weigh_held(job: &Job<'_>, worker: &mut Worker) -> Result<Outcome, 
         let part = &mut held[offset as usize..][..len];
         job.source.read(job.index, offset, part)?;
         job.progress.bytes(len as u64);
+        pass.decide(part);
         totals.merge(tables.first(&pass.chunk(index, part, before)));
     }
     let hash = xxhash_rust::xxh3::xxh3_64(held);
@@ -193,6 +202,7 @@ pub(super) fn weigh_shared(job: &Job<'_>, workers: &[Mutex<Worker>]) -> Result<O
             let read = job.source.read(job.index, offset, part);
             order.next = if read.is_ok() { index + 1 } else { pass.cut.chunks };
             order.hash.update(part);
+            pass.decide(part);
             drop(order);
             // A panic must not leave the others waiting for this chunk's turn.
             let sums = match read {
@@ -237,7 +247,7 @@ pub(super) fn weigh_shared(job: &Job<'_>, workers: &[Mutex<Worker>]) -> Result<O
             first.tables.normalized.absorb(&mut other.tables.normalized);
             first.tables.codes.absorb(&mut other.tables.codes);
         }
-        First::new(&pass, totals, hash, &first.tables)
+        First::new(&pass, totals, hash, &mut first.tables)
     };
     first.finish(&pass, |wants, row_square| look_again(&pass, wants, row_square, workers))
 }
@@ -285,18 +295,30 @@ struct Open {
 }
 
 impl Open {
-    /// Wide cells come with their keys, exact ones without.
-    fn new(cells: Vec<Cell>, keys: Vec<u32>, moments: Moments) -> Self {
-        let span = (!keys.is_empty() && moments.no_shape().is_none()).then_some(FINE_SHIFT);
+    /// Cells from counts of f32 come with their keys, others are exact. `fine` are the same values by more
+    /// bits, where they were counted so.
+    fn new(cells: Vec<Cell>, keys: Vec<u32>, moments: Moments, fine: Option<&[u32]>) -> Self {
+        let span = (!keys.is_empty() && moments.no_shape().is_none()).then_some(SPAN);
         let search = span.map(|_| Search::new(&Ranked::new(&cells), &keys, moments.mean, moments.std));
-        Self { cells, keys, marks: Vec::new(), search, span, moments }
+        let mut open = Self { cells, keys, marks: Vec::new(), search, span, moments };
+        if let (Some(fine), Some(cells)) = (fine, open.wanted_cells())
+            && let Some(wanted) = Wanted::of_fine(cells)
+        {
+            open.answered(&wanted, Answer::told(fine));
+        }
+        open
     }
 
     /// What must be looked at again.
     fn wanted(&mut self) -> Option<Wanted> {
+        Wanted::new(self.wanted_cells()?, self.span?)
+    }
+
+    /// First keys and counts of the cells and pieces that are still too wide.
+    fn wanted_cells(&mut self) -> Option<Vec<(u32, u64)>> {
         let span = self.span?;
         self.marks = suspects(&Ranked::new(&self.cells), self.moments.mean);
-        if span < FINE_SHIFT {
+        if span < SPAN {
             for (mark, cell) in self.marks.iter_mut().zip(&self.cells) {
                 *mark &= span_bits(cell.lo, cell.hi) == span;
             }
@@ -308,12 +330,16 @@ impl Open {
         );
         wanted.sort_unstable();
         wanted.dedup();
-        Wanted::new(wanted, span)
+        Some(wanted)
     }
 
     fn replace(&mut self, wanted: Option<&Wanted>, found: Vec<Found>) {
-        let Some(wanted) = wanted else { return };
-        let mut answer = wanted.join(found);
+        if let Some(wanted) = wanted {
+            self.answered(wanted, wanted.join(found));
+        }
+    }
+
+    fn answered(&mut self, wanted: &Wanted, mut answer: Answer<'_>) {
         if let Some(search) = &mut self.search {
             wanted.search(&mut answer, search);
         }
@@ -336,7 +362,7 @@ struct First {
 }
 
 impl First {
-    fn new(pass: &Pass<'_>, totals: Totals, hash: u64, tables: &Tables) -> Self {
+    fn new(pass: &Pass<'_>, totals: Totals, hash: u64, tables: &mut Tables) -> Self {
         let dtype = pass.job.info.dtype;
         let (mut cells, mut keys) = (Vec::new(), Vec::new());
         if dtype.bytes() <= 2 {
@@ -349,9 +375,10 @@ impl First {
         let normalized = (rows && totals.normalized.count > 0).then(|| {
             let (mut cells, mut keys) = (Vec::new(), Vec::new());
             tables.normalized.cells(&mut cells, &mut keys);
-            Open::new(cells, keys, moments_of(&totals.normalized, totals.normalized_extremes))
+            let moments = moments_of(&totals.normalized, totals.normalized_extremes);
+            Open::new(cells, keys, moments, tables.normalized.fine())
         });
-        Self { raw: Open::new(cells, keys, moments), normalized, totals, hash }
+        Self { raw: Open::new(cells, keys, moments, tables.raw.fine()), normalized, totals, hash }
     }
 
     /// Looks again while something is open, then writes the values.
