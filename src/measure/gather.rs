@@ -14,20 +14,16 @@ const COLLECTED_MAX: u64 = 1 << 22;
 /// Entries of the table that splits cells: 4 MB.
 const TABLE_MAX: usize = 1 << 20;
 
-/// Bits of the keys that the filter tells apart at most: its bit set then takes 2 MB, of which a normal
-/// touches 100 kB.
-const FILTER_SHIFT_MIN: u32 = 8;
 const BUFFER: usize = 1024;
 
 /// What a look looks for: cells of 2^span keys.
 pub(crate) struct Wanted {
-    /// Low bits that the filter does not tell apart.
-    shift: u32,
-    /// The filter: one bit for each value of the other bits.
-    bits: Vec<u32>,
-    /// Set bits before each word.
-    ranks: Vec<u32>,
-    /// For each part of 2^span keys of each set bit, the wanted cell it is, plus 1; else 0.
+    /// The filter: 1 for the top bits that lead to a wanted cell. A byte each, as a bit costs a shift more;
+    /// a normal touches 12 kB of them.
+    filter: Vec<u8>,
+    /// Number of each of those among them.
+    slots: Vec<u32>,
+    /// For each part of 2^span keys of each slot, the wanted cell it is, plus 1; else 0.
     entries: Vec<u32>,
     /// First keys of the wanted cells, ascending.
     starts: Vec<u32>,
@@ -61,23 +57,18 @@ impl Wanted {
         if direct {
             split = Some(FINE_SPLIT);
         }
-        let shift = span.max(FILTER_SHIFT_MIN);
-        let mut bits = vec![0u32; 1 << (32 - shift - 5)];
-        for &start in &starts {
-            let index = value(start).to_bits() >> shift;
-            bits[(index >> 5) as usize] |= 1 << (index & 31);
-        }
+        let mut filter = vec![0u8; 1 << (32 - SPAN)];
+        let mut slots = vec![0u32; 1 << (32 - SPAN)];
         let mut set = 0;
-        let ranks = bits
-            .iter()
-            .map(|word| {
-                set += word.count_ones();
-                set - word.count_ones()
-            })
-            .collect();
-        let mut wanted =
-            Self { shift, bits, ranks, entries: Vec::new(), starts, counts, span, split, direct };
-        wanted.entries = vec![0; (set as usize) << (shift - span)];
+        for &start in &starts {
+            let index = (value(start).to_bits() >> SPAN) as usize;
+            if filter[index] == 0 {
+                (filter[index], slots[index]) = (1, set);
+                set += 1;
+            }
+        }
+        let entries = vec![0; (set as usize) << (SPAN - span)];
+        let mut wanted = Self { filter, slots, entries, starts, counts, span, split, direct };
         for index in 0..wanted.starts.len() {
             let part = wanted.part(value(wanted.starts[index]).to_bits());
             wanted.entries[part] = index as u32 + 1;
@@ -88,12 +79,10 @@ impl Wanted {
     /// What the fine table of the first look answers already; see [`Answer::told`].
     pub(crate) fn of_fine(cells: Vec<(u32, u64)>) -> Option<Self> {
         let (starts, counts): (Vec<u32>, Vec<u64>) = cells.into_iter().unzip();
-        let nothing = Vec::new;
         (!starts.is_empty()).then_some(Self {
-            shift: SPAN,
-            bits: nothing(),
-            ranks: nothing(),
-            entries: nothing(),
+            filter: Vec::new(),
+            slots: Vec::new(),
+            entries: Vec::new(),
             starts,
             counts,
             span: SPAN,
@@ -105,11 +94,8 @@ impl Wanted {
     /// Place in `entries` of a value that passes the filter.
     #[inline(always)]
     fn part(&self, bits: u32) -> usize {
-        let index = bits >> self.shift;
-        let word = (index >> 5) as usize;
-        let below = self.bits[word] & ((1u32 << (index & 31)) - 1);
-        let slot = self.ranks[word] + below.count_ones();
-        ((slot << (self.shift - self.span)) | ((bits & ((1 << self.shift) - 1)) >> self.span)) as usize
+        let slot = self.slots[(bits >> SPAN) as usize] << (SPAN - self.span);
+        (slot | ((bits & ((1 << SPAN) - 1)) >> self.span)) as usize
     }
 
     /// Looks at some values.
@@ -135,16 +121,14 @@ impl Wanted {
             }
             return;
         }
-        let shift = self.shift;
-        let words = &self.bits[..];
+        let filter = &self.filter[..1 << (32 - SPAN)];
         let mut buffer = [0u32; BUFFER];
         for part in values.chunks(BUFFER) {
             let mut kept = 0;
             for value in part {
                 let bits = value.to_bits();
-                let index = bits >> shift;
                 buffer[kept & (BUFFER - 1)] = bits;
-                kept += (words[(index >> 5) as usize] >> (index & 31)) as usize & 1;
+                kept += usize::from(filter[(bits >> SPAN) as usize]);
             }
             self.keep(&buffer[..kept], found);
         }
@@ -152,7 +136,7 @@ impl Wanted {
 
     #[inline(always)]
     fn keep(&self, bits: &[u32], found: &mut Found) {
-        if self.split.is_none() && self.span == self.shift {
+        if self.split.is_none() && self.span == SPAN {
             found.keys.extend(bits.iter().map(|&bits| key(bits)));
             return;
         }

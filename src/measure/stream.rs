@@ -12,7 +12,7 @@ use xxhash_rust::xxh3::Xxh3;
 
 use super::cells::{Cell, Ranked};
 use super::change;
-use super::chunk::{Chunk, Cut, Fine, Finds, Tables, Totals, Wants, span_bits};
+use super::chunk::{Chunk, Cut, Finds, Fine, Tables, Totals, Wants, span_bits};
 use super::counter::{SPAN, VALUES_MAX};
 use super::decode::fits_f32;
 use super::elements::Moments;
