@@ -96,7 +96,7 @@ mod places {
         let case = Case::new("other", b"");
         std::os::unix::fs::symlink("/dev/zero", case.path().join("zero.safetensors")).unwrap();
         std::fs::create_dir(case.path().join("d.safetensors")).unwrap();
-        let allow = Settings { follow_symlinks_out: true };
+        let allow = Settings { follow_symlinks_out: true, ..Settings::default() };
         let opened = tensor::open(case.path(), &[PathBuf::from("zero.safetensors")], &allow);
         one_problem(&opened.problems, ProblemKind::Hostile, &["device"]);
         let opened = tensor::open(case.path(), &[PathBuf::from("d.safetensors")], &allow);
@@ -112,7 +112,8 @@ mod places {
         let link = [PathBuf::from("link.safetensors")];
         let opened = tensor::open(case.path(), &link, &Settings::default());
         one_problem(&opened.problems, ProblemKind::Hostile, &["leads out of the checkpoint"]);
-        let opened = tensor::open(case.path(), &link, &Settings { follow_symlinks_out: true });
+        let opened =
+            tensor::open(case.path(), &link, &Settings { follow_symlinks_out: true, ..Settings::default() });
         assert_eq!(names(&opened), ["a", "b"], "{:?}", opened.problems);
         for path in [PathBuf::from("../x.safetensors"), target] {
             let opened = tensor::open(case.path(), &[path], &Settings::default());

@@ -7,6 +7,8 @@ mod util;
 /// Tables in documents that are made from registries.
 mod doc;
 
+/// Who gets in: passwords, tokens, certificates, and clients that misbehave.
+mod access;
 /// What is on disk, when it is complete, which attempt it is.
 mod checkpoint;
 /// What `deploy/` ships, held against the real tools and the registries.

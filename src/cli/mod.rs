@@ -17,6 +17,7 @@ mod progress;
 mod reload;
 mod replay;
 mod report;
+mod service;
 mod source;
 mod store;
 mod top;

@@ -10,13 +10,14 @@ use clap::Args;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 
-use super::reload::{self, Reloader};
+use super::reload::{self, Reloader, Running};
+use super::service::Service;
 use super::{Exit, Run, output};
 use crate::config::{self, Config};
 use crate::daemon::{self, Daemon};
 use crate::store::Store;
 use crate::telemetry::{self, Counters, Event, LogFormat};
-use crate::terms::Snapshot;
+use crate::terms::{Catalog, Snapshot};
 use crate::{export, measure, web};
 
 /// Watches directories, weighs every new checkpoint, serves page and metrics.
@@ -47,7 +48,8 @@ impl Run for Watch {
     const ABOUT: &'static str = "Watch training runs: weigh every new checkpoint, serve page and metrics";
 
     fn run(self) -> anyhow::Result<Exit> {
-        let mut config = self.config.as_deref().map_or_else(|| Ok(Config::default()), config::load)?;
+        let filed = self.config.as_deref().map_or_else(|| Ok(Config::default()), config::load)?;
+        let mut config = filed.clone();
         config.listen = self.listen.unwrap_or(config.listen);
         config.log_format = self.log_format.unwrap_or(config.log_format);
         config.daemon.roots =
@@ -56,7 +58,7 @@ impl Run for Watch {
         let directory = directory.map_or_else(|| default_store(&config.daemon.roots), Ok)?;
         telemetry::init_logging(config.log_format, &config.log_level)?;
         config.access.web_config = self.web_config.clone().or(config.access.web_config);
-        let reload = reload::Source { file: self.config, web_config: self.web_config };
+        let reload = reload::Source { filed, file: self.config, web_config: self.web_config };
         serve(config, reload, &directory, |_, _| {})
     }
 }
@@ -73,7 +75,7 @@ pub fn serve(
 ) -> anyhow::Result<Exit> {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     let counters = Arc::new(Counters::default());
-    let mut reloader = Reloader::open(source, config.clone(), Arc::clone(&counters))?;
+    let mut reloader = Reloader::open(source, &config, Arc::clone(&counters))?;
     let listener = runtime.block_on(listen(config.listen))?;
     let address = listener.local_addr()?;
     let store = Store::open(directory, &measure::catalog(), &config.store)?;
@@ -91,6 +93,14 @@ pub fn serve(
     }
     let catalog = Arc::new(measure::catalog());
     let senders = export::start_senders(&config.export, &store, &catalog, &counters)?;
+    let mut parts = Parts {
+        daemon: &daemon,
+        senders,
+        export: config.export,
+        store: store.clone(),
+        catalog: Arc::clone(&catalog),
+        counters: Arc::clone(&counters),
+    };
     telemetry::Started { listen: &address.to_string(), store: directory }.emit(&counters);
     let app = web::App {
         snapshots: daemon.snapshots.clone(),
@@ -103,7 +113,8 @@ pub fn serve(
     };
     reloader.warn_where_exposed(address);
     started(address, daemon.snapshots.clone());
-    runtime.block_on(run(listener, app, &daemon, &senders, &mut reloader))?;
+    runtime.block_on(run(listener, app, &mut parts, &mut reloader))?;
+    drop(parts);
     let begun = Instant::now();
     let drained = daemon.drain();
     runtime.shutdown_timeout(HTTP_DRAIN);
@@ -125,12 +136,35 @@ async fn listen(address: SocketAddr) -> anyhow::Result<TcpListener> {
         .with_context(|| format!("cannot listen on {address}; choose another address with --listen"))
 }
 
+/// What goes on with new settings after a reload.
+struct Parts<'a> {
+    daemon: &'a Daemon,
+    senders: export::Senders,
+    export: export::Settings,
+    store: Store,
+    catalog: Arc<Catalog>,
+    counters: Arc<Counters>,
+}
+
+impl Running for Parts<'_> {
+    fn take_over(&mut self, config: &Config) -> anyhow::Result<()> {
+        telemetry::check_level(&config.log_level)?;
+        self.daemon.tune(config.daemon.clone(), config.weighing.clone())?;
+        if config.export != self.export {
+            // The old senders end by themselves; what both deliver has one id.
+            self.senders = export::start_senders(&config.export, &self.store, &self.catalog, &self.counters)?;
+            self.export = config.export.clone();
+        }
+        telemetry::set_log_level(&config.log_level)?;
+        Ok(())
+    }
+}
+
 /// Serves until SIGTERM or SIGINT, or until one of the daemon's threads is gone.
 async fn run(
     listener: TcpListener,
     app: web::App,
-    daemon: &Daemon,
-    senders: &export::Senders,
+    parts: &mut Parts<'_>,
     reloader: &mut Reloader,
 ) -> anyhow::Result<()> {
     let counters = Arc::clone(&app.counters);
@@ -143,17 +177,30 @@ async fn run(
     let mut hangup = signal(SignalKind::hangup())?;
     let mut keys = tokio::time::interval(reload::KEYS_INTERVAL);
     let mut heartbeat = tokio::time::interval(HEARTBEAT);
-    let mut snapshots = daemon.snapshots.clone();
+    let mut snapshots = parts.daemon.snapshots.clone();
+    let mut service = Service::default();
+    service.ready();
     let name = loop {
         tokio::select! {
             _ = terminate.recv() => break "SIGTERM",
             _ = interrupt.recv() => break "SIGINT",
-            _ = hangup.recv() => reloader.reload(),
-            _ = keys.tick() => reloader.look_at_keys(),
-            Ok(()) = snapshots.changed() => senders.nudge(),
-            _ = heartbeat.tick() => anyhow::ensure!(daemon.is_alive(), "a thread of the daemon died: this is a bug"),
+            _ = hangup.recv() => {
+                service.reloading();
+                reloader.reload(parts);
+                service.ready();
+            }
+            _ = keys.tick() => reloader.look_at_keys(parts),
+            Ok(()) = snapshots.changed() => {
+                parts.senders.nudge();
+                service.status(&snapshots.borrow_and_update());
+            }
+            _ = heartbeat.tick() => {
+                anyhow::ensure!(parts.daemon.is_alive(), "a thread of the daemon died: this is a bug");
+                service.alive();
+            }
         }
     };
+    service.stopping(parts.daemon.drain_timeout() + HTTP_DRAIN);
     telemetry::Draining { signal: name }.emit(&counters);
     let _ = stop.send(());
     // Streams to open pages never end by themselves.

@@ -58,7 +58,7 @@ pub fn check(raw: Raw, text: &str) -> Result<Config, Error> {
     Ok(Config {
         listen,
         store_directory: raw.store.clone(),
-        daemon: daemon_settings(&raw.watch),
+        daemon: daemon_settings(&raw.watch, &raw.last_good),
         weighing: weighing(&raw, text)?,
         export: export_settings(&raw.export, text)?,
         access: AccessFiles {
@@ -83,7 +83,7 @@ pub fn check(raw: Raw, text: &str) -> Result<Config, Error> {
     })
 }
 
-fn daemon_settings(watch: &raw::Watch) -> daemon::Settings {
+fn daemon_settings(watch: &raw::Watch, good: &raw::LastGood) -> daemon::Settings {
     daemon::Settings {
         mode: match watch.mode {
             raw::Mode::Auto => daemon::Mode::Auto,
@@ -95,6 +95,11 @@ fn daemon_settings(watch: &raw::Watch) -> daemon::Settings {
         settle_interval: Duration::from_secs_f64(watch.settle_seconds),
         drain_timeout: Duration::from_secs_f64(watch.drain_timeout_seconds),
         runs_in_memory: watch.runs_in_memory,
+        keeping: daemon::Keeping {
+            directory: good.directory.clone(),
+            checkpoints_max: good.checkpoints,
+            bytes_max: (good.gibibytes_max * f64::from(1 << 30)) as u64,
+        },
         ..daemon::Settings::default()
     }
 }
@@ -107,7 +112,10 @@ fn weighing(raw: &Raw, text: &str) -> Result<daemon::Weighing, Error> {
         _ => Tier::Three,
     };
     Ok(daemon::Weighing {
-        tensor: tensor::Settings { follow_symlinks_out: watch.follow_symlinks_out },
+        tensor: tensor::Settings {
+            follow_symlinks_out: watch.follow_symlinks_out,
+            spare_page_cache: weigh.spare_page_cache,
+        },
         checkpoint: checkpoint::Settings {
             depth_max: watch.depth_max,
             settle_seconds: watch.settle_seconds,

@@ -41,6 +41,10 @@ ranges! {
     runs: usize = 1, 10_000;
     /// Connections at once.
     connections: usize = 1, 65_536;
+    /// Checkpoints of a run that are kept.
+    kept: usize = 1, 1_000;
+    /// Gibibytes; 0 is no limit.
+    gibibytes: f64 = 0.0, 1e9;
     /// Mebibytes.
     mebibytes: u64 = 1, 1_048_576;
 }

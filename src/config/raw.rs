@@ -25,6 +25,8 @@ pub struct Raw {
     pub families: Vec<crate::model::Family>,
     /// What is exported.
     pub export: Export,
+    /// Whether the last good checkpoint outlives rotation.
+    pub last_good: LastGood,
     /// The HTTP side.
     pub web: Web,
     /// Where readings are kept.
@@ -101,6 +103,7 @@ pub struct Weigh {
     #[serde(deserialize_with = "range::time_seconds")]
     pub spectra_budget_seconds: f64,
     pub bytes_per_second: u64,
+    pub spare_page_cache: bool,
 }
 
 impl Default for Weigh {
@@ -112,6 +115,7 @@ impl Default for Weigh {
             quantiles: 128,
             spectra_budget_seconds: 10.0,
             bytes_per_second: 0,
+            spare_page_cache: true,
         }
     }
 }
@@ -199,6 +203,24 @@ impl Default for Export {
             page_url: None,
             targets: Vec::new(),
         }
+    }
+}
+
+/// Whether the last good checkpoint outlives rotation.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+#[allow(missing_docs)]
+pub struct LastGood {
+    pub directory: Option<PathBuf>,
+    #[serde(deserialize_with = "range::kept")]
+    pub checkpoints: usize,
+    #[serde(deserialize_with = "range::gibibytes")]
+    pub gibibytes_max: f64,
+}
+
+impl Default for LastGood {
+    fn default() -> Self {
+        Self { directory: None, checkpoints: 1, gibibytes_max: 0.0 }
     }
 }
 

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
 
+use super::dial::{Dial, Tuning};
 use super::pipeline::{Pipeline, Weighing};
 use super::queue::Queue;
 use super::scanner::{Scanner, SharedSight};
@@ -26,6 +27,7 @@ pub struct Daemon {
     /// Why events are not used although they were not refused, if so.
     pub polling_because: Option<String>,
     settings: Settings,
+    dial: Arc<Dial>,
     stop: Arc<AtomicBool>,
     queue: Arc<Queue>,
     scanner: JoinHandle<()>,
@@ -43,6 +45,8 @@ pub fn start(
     progress: Arc<dyn Progress + Send>,
 ) -> Result<Daemon, Error> {
     settings.roots = settings.roots.iter().map(|root| check_root(root)).collect::<Result<_, _>>()?;
+    settings.keeping.check(&settings.roots).map_err(Error::Keeping)?;
+    let dial = Arc::new(Dial::new(Tuning { settings: settings.clone(), weighing: weighing.clone() }));
     let stop = Arc::new(AtomicBool::new(false));
     let queue = Arc::new(Queue::default());
     let sight = SharedSight::default();
@@ -57,6 +61,7 @@ pub fn start(
     let scanner = Scanner {
         settings: settings.clone(),
         checkpoint,
+        dial: Arc::clone(&dial),
         queue: Arc::clone(&queue),
         sight: Arc::clone(&sight),
         hints,
@@ -72,6 +77,8 @@ pub fn start(
         sight,
         publisher,
         roots: settings.roots.clone(),
+        dial: Arc::clone(&dial),
+        keeping: settings.keeping.clone(),
         stop: Arc::clone(&stop),
         counters,
         progress,
@@ -80,6 +87,7 @@ pub fn start(
         snapshots,
         polling_because,
         settings,
+        dial,
         stop,
         queue,
         scanner: named("scanner", move || scanner.run())?,
@@ -92,6 +100,20 @@ impl Daemon {
     /// True while both threads live. A dead one is a bug; the process should end and be started again.
     pub fn is_alive(&self) -> bool {
         !self.scanner.is_finished() && !self.worker.is_finished()
+    }
+
+    /// How long [`Daemon::drain`] waits.
+    pub fn drain_timeout(&self) -> Duration {
+        self.settings.drain_timeout
+    }
+
+    /// Goes on with these settings from the next scan and the next checkpoint on; what is watched and
+    /// whether events are used stays. Refused where the settings do not fit what is watched.
+    pub fn tune(&self, mut settings: Settings, weighing: Weighing) -> Result<(), Error> {
+        settings.roots.clone_from(&self.settings.roots);
+        settings.keeping.check(&settings.roots).map_err(Error::Keeping)?;
+        self.dial.turn(Tuning { settings, weighing });
+        Ok(())
     }
 
     /// Stops: the checkpoint in hand is put down, what was committed is on disk. True when both threads

@@ -11,7 +11,9 @@
 mod book;
 mod build;
 mod damage;
+mod dial;
 mod inside;
+mod keeper;
 mod paced;
 mod pipeline;
 mod queue;
@@ -26,6 +28,8 @@ mod worker;
 pub use book::last_good;
 pub use build::{Daemon, check_root, start};
 pub use damage::tell_damage;
+pub use dial::Tuning;
+pub use keeper::Keeping;
 pub use pipeline::{Outcome, Pipeline, Weighing};
 pub use replay::{Replayed, replay};
 pub use single::{judge_alone, single};
@@ -54,6 +58,8 @@ pub struct Settings {
     pub bytes_per_second: u64,
     /// Runs whose history stays in memory; the others are read from the store when their turn comes.
     pub runs_in_memory: usize,
+    /// Whether the last good checkpoint outlives the trainer's rotation.
+    pub keeping: Keeping,
 }
 
 impl Default for Settings {
@@ -67,6 +73,7 @@ impl Default for Settings {
             drain_timeout: Duration::from_secs(20),
             bytes_per_second: 0,
             runs_in_memory: 16,
+            keeping: Keeping::default(),
         }
     }
 }
@@ -82,6 +89,9 @@ pub enum Error {
         /// What is wrong and what to do.
         message: String,
     },
+    /// Good checkpoints cannot be kept where they should be.
+    #[error("{0}")]
+    Keeping(String),
     /// The store refused.
     #[error(transparent)]
     Store(#[from] crate::store::Error),

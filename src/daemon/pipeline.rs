@@ -85,6 +85,11 @@ impl Pipeline {
         Ok(pipeline)
     }
 
+    /// Weighs and judges by these settings from the next checkpoint on.
+    pub fn retune(&mut self, weighing: Weighing, runs_in_memory: usize) {
+        (self.weighing, self.runs_in_memory) = (weighing, runs_in_memory);
+    }
+
     /// The store that it commits to.
     pub fn store(&self) -> &Store {
         &self.store

@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use super::Settings;
+use super::dial::Dial;
 use super::queue::{Job, Queue};
 use super::watch::Hints;
 use crate::checkpoint::{self, Candidate, Scan, Settler, Verdict};
@@ -42,6 +43,8 @@ pub struct Scanner {
     pub settings: Settings,
     /// The checkpoint room's settings.
     pub checkpoint: checkpoint::Settings,
+    /// Where new settings come from.
+    pub dial: Arc<Dial>,
     /// Where settled checkpoints go.
     pub queue: Arc<Queue>,
     /// What was seen.
@@ -60,12 +63,21 @@ pub struct Scanner {
 
 impl Scanner {
     /// Scans until the daemon drains.
-    pub fn run(self) {
+    pub fn run(mut self) {
         let mut eyes = self.fresh();
         let mut settler = Settler::new(&self.checkpoint);
         let mut queued = Queued::new();
         let mut first = true;
+        let mut seen = 0;
         while !self.stop.load(Ordering::Relaxed) {
+            if let Some(tuning) = self.dial.changed(&mut seen) {
+                self.settings = tuning.settings.clone();
+                if self.checkpoint != tuning.weighing.checkpoint {
+                    self.checkpoint = tuning.weighing.checkpoint.clone();
+                    eyes = self.fresh();
+                    settler = Settler::new(&self.checkpoint);
+                }
+            }
             let touched = self.hints.take();
             if touched.all {
                 events::HintsLost { error: "too many or lost" }.emit(&self.counters);

@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
+use super::dial::Dial;
+use super::keeper::Keeping;
 use super::pipeline::{Outcome, Pipeline};
 use super::queue::{Job, Queue};
 use super::scanner::{SharedSight, now_seconds};
@@ -29,6 +31,10 @@ pub struct Worker {
     pub publisher: watch::Sender<Arc<Snapshot>>,
     /// Watched directories, for the snapshot.
     pub roots: Vec<std::path::PathBuf>,
+    /// Where new settings come from.
+    pub dial: Arc<Dial>,
+    /// Whether good checkpoints are kept.
+    pub keeping: Keeping,
     /// Set when the daemon drains.
     pub stop: Arc<AtomicBool>,
     /// Our own counters.
@@ -48,8 +54,15 @@ impl Worker {
         // Beside a training job: let it have the processor whenever it wants it.
         let _ = rustix::process::nice(NICE);
         let mut previewed = false;
+        let mut seen = 0;
+        self.keep_all();
         while !self.stop.load(Ordering::Relaxed) {
             let job = self.queue.next(IDLE);
+            if let Some(tuning) = self.dial.changed(&mut seen) {
+                self.pipeline.retune(tuning.weighing.clone(), tuning.settings.runs_in_memory);
+                self.keeping = tuning.settings.keeping.clone();
+                self.keep_all();
+            }
             if self.queue.is_scanned() && !previewed {
                 previewed = true;
                 self.preview(job.as_ref());
@@ -99,6 +112,7 @@ impl Worker {
                 for finding in &findings {
                     events::FindingChanged { finding }.emit(&self.counters);
                 }
+                self.keep(&candidate.run);
             }
             Ok(Outcome::Known) => self.queue.done(&candidate.run, &candidate.files),
             Ok(Outcome::Rotated) => {
@@ -111,6 +125,28 @@ impl Worker {
             }
             Ok(Outcome::Changed | Outcome::Stopped) => {}
             Err(error) => self.store_failed(&error),
+        }
+    }
+
+    fn keep_all(&mut self) {
+        let runs: Vec<RunId> = self.pipeline.books().map(|book| book.run.clone()).collect();
+        runs.iter().for_each(|run| self.keep(run));
+    }
+
+    /// Keeps the run's last good checkpoint from rotation, where that is asked for and it still lies there.
+    fn keep(&mut self, run: &RunId) {
+        if self.keeping.directory.is_none() {
+            return;
+        }
+        let Ok(book) = self.pipeline.book(run) else { return };
+        let Some(good) = book.last_good().filter(|good| good.checkpoint.path.exists()) else { return };
+        let (step, path) = (good.key.step, good.checkpoint.path.as_path());
+        match self.keeping.keep(run, &book.directory, good) {
+            Ok(true) => events::CheckpointKept { run: run.as_str(), step, path }.emit(&self.counters),
+            Ok(false) => {}
+            Err(error) => {
+                events::CheckpointNotKept { run: run.as_str(), step, error: &error }.emit(&self.counters);
+            }
         }
     }
 

@@ -92,6 +92,14 @@ impl SnapshotCollector<'_> {
         out.gauge("ready", "1 once everything found by the first scan is weighed or queued", &[], ready);
         let trouble = f64::from(u8::from(self.snapshot.store_trouble.is_some()));
         out.gauge("store_trouble", "1 while nothing new can be stored; /readyz says why", &[], trouble);
+        let reload = &self.own.reload;
+        let good = f64::from(u8::from(reload.is_good()));
+        let help = "1 unless the last configuration read was refused and the old one stays";
+        out.gauge("config_last_reload_successful", help, &[], good);
+        let help = "When a configuration was last taken over, seconds since 1970";
+        if let Some(seconds) = reload.taken_seconds() {
+            out.gauge("config_last_reload_success_timestamp_seconds", help, &[], seconds as f64);
+        }
     }
 
     fn own_counters(&self, out: &mut Families) {

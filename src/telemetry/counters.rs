@@ -1,6 +1,7 @@
 //! What the program counts about itself: plain numbers, shared by `Arc`, read at each scrape.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::Repeats;
 
@@ -38,18 +39,21 @@ pub enum Trouble {
     Delivery,
     /// A configuration was refused.
     Config,
+    /// A good checkpoint could not be kept from rotation.
+    Keep,
     /// The program itself failed.
     Bug,
 }
 
 impl Trouble {
     /// Every value, in the order of the counters.
-    pub const ALL: [Trouble; 6] = [
+    pub const ALL: [Trouble; 7] = [
         Trouble::Scan,
         Trouble::Checkpoint,
         Trouble::Store,
         Trouble::Delivery,
         Trouble::Config,
+        Trouble::Keep,
         Trouble::Bug,
     ];
 
@@ -61,8 +65,40 @@ impl Trouble {
             Trouble::Store => "store",
             Trouble::Delivery => "delivery",
             Trouble::Config => "config",
+            Trouble::Keep => "keep",
             Trouble::Bug => "bug",
         }
+    }
+}
+
+/// How the last reading of the configuration ended, and when one was last taken over.
+#[derive(Debug, Default)]
+pub struct ReloadState {
+    refused: AtomicBool,
+    taken_seconds: AtomicU64,
+}
+
+impl ReloadState {
+    /// It was taken over.
+    pub fn good(&self) {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
+        self.taken_seconds.store(now, Ordering::Relaxed);
+        self.refused.store(false, Ordering::Relaxed);
+    }
+
+    /// It was refused; the old one stays.
+    pub fn refused(&self) {
+        self.refused.store(true, Ordering::Relaxed);
+    }
+
+    /// True when the last one was taken over.
+    pub fn is_good(&self) -> bool {
+        !self.refused.load(Ordering::Relaxed)
+    }
+
+    /// When one was last taken over, seconds since 1970; none where nobody reads any.
+    pub fn taken_seconds(&self) -> Option<u64> {
+        Some(self.taken_seconds.load(Ordering::Relaxed)).filter(|&seconds| seconds > 0)
     }
 }
 
@@ -92,6 +128,10 @@ pub struct Counters {
     pub requests_refused: Counter,
     /// Configurations taken over after a reload.
     pub config_reloads: Counter,
+    /// How the last reload ended.
+    pub reload: ReloadState,
+    /// Good checkpoints that were kept from rotation.
+    pub checkpoints_kept: Counter,
     pub(super) repeats: Repeats,
 }
 
@@ -166,6 +206,11 @@ impl Counters {
                 &self.requests_refused,
             ),
             plain("config_reloads_total", "Configurations taken over while running", &self.config_reloads),
+            plain(
+                "checkpoints_kept_total",
+                "Good checkpoints kept from rotation by hard links",
+                &self.checkpoints_kept,
+            ),
         ]);
         samples
     }
@@ -185,6 +230,6 @@ mod tests {
         }
         let values: Vec<_> =
             counters.samples().iter().filter(|s| s.name == "errors_total").map(|s| s.value).collect();
-        assert_eq!(values, [1, 2, 3, 4, 5, 6]);
+        assert_eq!(values, [1, 2, 3, 4, 5, 6, 7]);
     }
 }

@@ -46,6 +46,8 @@ entries! {
     "checkpoint pending" "debug" ["run step path error"] None, "a checkpoint may still be written";
     "checkpoint broken" "warn" ["run step path tensor error remedy"] Some("errors_total"), "its files are at fault: also a finding";
     "checkpoint missed" "warn" ["run step path"] Some("checkpoints_missed_total"), "it was deleted before it could be weighed";
+    "checkpoint kept" "info" ["run step path"] Some("checkpoints_kept_total"), "the last good checkpoint got hard links that rotation does not delete";
+    "checkpoint not kept" "warn" ["run step error"] Some("errors_total"), "the last good checkpoint could not be linked";
     "finding opened" "warn, info" ["run step detector severity error tensors"] None, "the judge opened or raised a finding; info where its severity is info";
     "finding resolved" "info" ["run step detector severity"] None, "the judge closed a finding";
     "scan problem" "warn" ["path error"] Some("errors_total"), "a directory or file could not be looked at";
@@ -57,8 +59,8 @@ entries! {
     "delivered" "debug" ["target finding"] Some("deliveries_total"), "a receiver took a notification";
     "delivery failed" "warn" ["target error attempts"] Some("delivery_failures_total"), "a receiver refused or could not be reached; it is tried again";
     "request refused" "warn" ["path error"] Some("requests_refused_total"), "wrong host, no token, too large, too slow";
-    "configuration reloaded" "info" ["path"] Some("config_reloads_total"), "after SIGHUP";
-    "configuration refused" "error" ["path error"] Some("errors_total"), "after SIGHUP; the old one stays";
+    "configuration reloaded" "info" ["path at_restart"] Some("config_reloads_total"), "after SIGHUP, or when a file with keys was replaced; `at_restart` names what only a restart takes over";
+    "configuration refused" "error" ["path error"] Some("errors_total"), "after SIGHUP, or when a file with keys was replaced; the old one stays";
     "draining" "info" ["error"] None, "a signal asked for the end";
     "stopped" "info" ["elapsed_ms"] None, "all is stored and closed";
 }
@@ -171,6 +173,44 @@ impl Event for CheckpointMissed<'_> {
     fn emit(self, counters: &Counters) {
         counters.checkpoints_missed.increment();
         warn!(run = self.run, step = self.step.0, path = %self.path.display(), "checkpoint missed");
+    }
+}
+
+/// The last good checkpoint is safe from rotation.
+#[derive(Debug)]
+pub struct CheckpointKept<'a> {
+    /// Its run.
+    pub run: &'a str,
+    /// Its step.
+    pub step: Step,
+    /// Where it lay when it was kept.
+    pub path: &'a Path,
+}
+
+impl Event for CheckpointKept<'_> {
+    fn emit(self, counters: &Counters) {
+        counters.checkpoints_kept.increment();
+        info!(run = self.run, step = self.step.0, path = %self.path.display(), "checkpoint kept");
+    }
+}
+
+/// The last good checkpoint may be deleted by rotation.
+#[derive(Debug)]
+pub struct CheckpointNotKept<'a> {
+    /// Its run.
+    pub run: &'a str,
+    /// Its step.
+    pub step: Step,
+    /// Why.
+    pub error: &'a str,
+}
+
+impl Event for CheckpointNotKept<'_> {
+    fn emit(self, counters: &Counters) {
+        counters.error(Trouble::Keep);
+        if let Some(held_back) = counters.repeats.admit("checkpoint not kept", self.run, Instant::now()) {
+            warn!(run = self.run, step = self.step.0, error = self.error, held_back, "checkpoint not kept");
+        }
     }
 }
 
@@ -368,12 +408,15 @@ impl Event for RequestRefused<'_> {
 pub struct ConfigReloaded<'a> {
     /// Its file.
     pub path: &'a Path,
+    /// Keys that changed and are taken over at the next start only.
+    pub at_restart: &'a str,
 }
 
 impl Event for ConfigReloaded<'_> {
     fn emit(self, counters: &Counters) {
         counters.config_reloads.increment();
-        info!(path = %self.path.display(), "configuration reloaded");
+        counters.reload.good();
+        info!(path = %self.path.display(), at_restart = self.at_restart, "configuration reloaded");
     }
 }
 
@@ -389,6 +432,7 @@ pub struct ConfigRefused<'a> {
 impl Event for ConfigRefused<'_> {
     fn emit(self, counters: &Counters) {
         counters.error(Trouble::Config);
+        counters.reload.refused();
         error!(path = %self.path.display(), error = self.error, "configuration refused");
     }
 }

@@ -2,6 +2,7 @@
 
 use std::io::IsTerminal;
 use std::str::FromStr;
+use std::sync::OnceLock;
 
 use tracing_subscriber::EnvFilter;
 
@@ -44,17 +45,48 @@ pub enum LogError {
 /// Sends all log lines to standard error in that form. `level` is a level (`info`) or a list of
 /// `target=level`. Called once, by the program's start.
 pub fn init_logging(format: LogFormat, level: &str) -> Result<(), LogError> {
-    let filter = EnvFilter::builder().parse(level).map_err(|_| LogError::Level(level.to_owned()))?;
     let builder = tracing_subscriber::fmt()
-        .with_env_filter(filter)
+        .with_env_filter(parse(level)?)
         .with_writer(std::io::stderr)
         .with_ansi(std::io::stderr().is_terminal())
         .with_target(false);
-    let done = match format {
-        LogFormat::Text => builder.try_init(),
-        LogFormat::Json => builder.json().flatten_event(true).with_current_span(true).try_init(),
+    let (done, turn): (_, Turn) = match format {
+        LogFormat::Text => {
+            let builder = builder.with_filter_reloading();
+            let handle = builder.reload_handle();
+            (builder.try_init(), Box::new(move |filter| handle.reload(filter).is_ok()))
+        }
+        LogFormat::Json => {
+            let builder = builder.json().flatten_event(true).with_current_span(true).with_filter_reloading();
+            let handle = builder.reload_handle();
+            (builder.try_init(), Box::new(move |filter| handle.reload(filter).is_ok()))
+        }
     };
-    done.map_err(|_| LogError::Twice)
+    done.map_err(|_| LogError::Twice)?;
+    TURN.set(turn).map_err(|_| LogError::Twice)
+}
+
+/// Changes the filter of the running program.
+type Turn = Box<dyn Fn(EnvFilter) -> bool + Send + Sync>;
+
+static TURN: OnceLock<Turn> = OnceLock::new();
+
+/// Whether a level means something.
+pub fn check_level(level: &str) -> Result<(), LogError> {
+    parse(level).map(|_| ())
+}
+
+/// Goes on with another level. Without effect where logging was not set up.
+pub fn set_log_level(level: &str) -> Result<(), LogError> {
+    let filter = parse(level)?;
+    if let Some(turn) = TURN.get() {
+        let _ = turn(filter);
+    }
+    Ok(())
+}
+
+fn parse(level: &str) -> Result<EnvFilter, LogError> {
+    EnvFilter::builder().parse(level).map_err(|_| LogError::Level(level.to_owned()))
 }
 
 #[cfg(test)]

@@ -13,13 +13,13 @@ mod logging;
 mod process;
 mod repeats;
 
-pub use counters::{Counter, Counters, OwnSample, Trouble};
+pub use counters::{Counter, Counters, OwnSample, ReloadState, Trouble};
 pub use events::{
-    CheckpointBroken, CheckpointMissed, CheckpointPending, ConfigRefused, ConfigReloaded, Delivered,
-    DeliveryFailed, Draining, EVENTS, Event, EventEntry, Exposed, FindingChanged, HintsLost, QueueFull,
-    ReadingCommitted, RequestRefused, ScanProblem, SeriesDropped, Started, Stopped, StoreFailed,
-    WorkerPanicked,
+    CheckpointBroken, CheckpointKept, CheckpointMissed, CheckpointNotKept, CheckpointPending, ConfigRefused,
+    ConfigReloaded, Delivered, DeliveryFailed, Draining, EVENTS, Event, EventEntry, Exposed, FindingChanged,
+    HintsLost, QueueFull, ReadingCommitted, RequestRefused, ScanProblem, SeriesDropped, Started, Stopped,
+    StoreFailed, WorkerPanicked,
 };
-pub use logging::{LogError, LogFormat, init_logging};
+pub use logging::{LogError, LogFormat, check_level, init_logging, set_log_level};
 pub use process::{ProcessUse, process_use};
 pub use repeats::Repeats;

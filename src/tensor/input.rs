@@ -21,6 +21,7 @@ pub struct Input {
     identity: (u64, u64),
     /// None where too many files are open already: opened for each read.
     file: Option<File>,
+    spare_page_cache: bool,
 }
 
 impl Input {
@@ -65,6 +66,7 @@ impl Input {
             len: metadata.len(),
             identity: (metadata.dev(), metadata.ino()),
             file: keep.then_some(file),
+            spare_page_cache: settings.spare_page_cache,
         }))
     }
 
@@ -127,6 +129,15 @@ impl Input {
             return Err(io::ErrorKind::NotFound.into());
         }
         Ok(file)
+    }
+}
+
+impl Drop for Input {
+    /// Advice only: pages that are not written yet, or that somebody has mapped, stay where they are.
+    fn drop(&mut self) {
+        if let Some(file) = self.file.as_ref().filter(|_| self.spare_page_cache) {
+            let _ = rustix::fs::fadvise(file, 0, None, rustix::fs::Advice::DontNeed);
+        }
     }
 }
 

@@ -44,6 +44,9 @@ pub struct Settings {
     /// Weigh files that a symbolic link in the checkpoint names outside of it, as the cache of the
     /// Hugging Face Hub does. Off by default: a link must not lead the daemon out of what it watches.
     pub follow_symlinks_out: bool,
+    /// Tell the system after a weighing that the files will not be read again soon, so that their pages do
+    /// not push a training job's data out of memory.
+    pub spare_page_cache: bool,
 }
 
 /// One checkpoint, opened.
@@ -114,7 +117,7 @@ pub fn check_lengths(path: &Path) -> Option<Problem> {
     };
     let directory = if directory.as_os_str().is_empty() { Path::new(".") } else { directory };
     // Whether a link may lead out is decided when the checkpoint is opened; here only the length counts.
-    let settings = Settings { follow_symlinks_out: true };
+    let settings = Settings { follow_symlinks_out: true, spare_page_cache: false };
     match Input::open(directory, Path::new(name), true, &settings) {
         Ok(file) => match recognise(&file) {
             Ok(format) => format.check_lengths(&file),

@@ -30,7 +30,14 @@ impl Daemon {
     /// The same with more arguments, for example `["--config", file]`.
     #[track_caller]
     pub fn start(roots: &[&Path], store: &Path, arguments: &[&str]) -> Self {
+        Self::start_in(roots, store, arguments, &[])
+    }
+
+    /// The same with more variables in its environment.
+    #[track_caller]
+    pub fn start_in(roots: &[&Path], store: &Path, arguments: &[&str], environment: &[(&str, &str)]) -> Self {
         let mut command = Command::new(binary());
+        command.envs(environment.iter().copied());
         command.arg("watch").args(roots).arg("--store").arg(store);
         if !arguments.contains(&"--listen") {
             command.args(["--listen", "127.0.0.1:0"]);

@@ -2,7 +2,9 @@
 
 mod attempts;
 mod inside;
+mod last_good;
 mod refusals;
+mod service;
 mod settling;
 
 use std::path::Path;
