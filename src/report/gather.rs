@@ -7,7 +7,8 @@ use super::figures::run::{Column, Onset, Trail};
 use super::history::subject_words;
 use crate::store::{Error, Series, Store};
 use crate::terms::{
-    Catalog, Finding, LogPoint, Meaning, Reading, ReadingKey, RunId, Severity, Sketch, Sketches, Subject,
+    Catalog, CheckpointFacts, Finding, LogPoint, Meaning, Reading, ReadingKey, RunId, Severity, Sketch,
+    Sketches, Subject, SubjectKind,
 };
 
 /// Series as columns, with the meaning that `latest` gives them, by role and layer. Where several attempts
@@ -51,12 +52,11 @@ pub fn onsets(findings: &[Finding]) -> Vec<Onset> {
 }
 
 /// The trainer's log of the whole run, by step.
-pub fn log(store: &Store, run: &RunId) -> Result<Vec<LogPoint>, Error> {
-    let mut log: Vec<LogPoint> = Vec::new();
-    store.checkpoint_facts(run)?.into_iter().for_each(|(_, _, tail)| log.extend(tail));
+pub fn log(facts: &[(ReadingKey, CheckpointFacts, Vec<LogPoint>)]) -> Vec<LogPoint> {
+    let mut log: Vec<LogPoint> = facts.iter().flat_map(|(_, _, tail)| tail).cloned().collect();
     log.sort_by_key(|point| point.step);
     log.dedup_by_key(|point| point.step);
-    Ok(log)
+    log
 }
 
 /// Checkpoints whose sketches are compared for a trajectory: each costs reading all its sketches.
@@ -87,25 +87,22 @@ pub fn sketches(store: &Store, run: &RunId) -> Vec<(u64, Vec<f32>)> {
 /// Pieces of evidence that are plotted: the strongest come first.
 const TRAILS_MAX: usize = 4;
 
-/// Series of a finding's evidence and of its siblings.
+/// Series of a finding's evidence and of its siblings; `columns` looks a metric up.
 pub fn trails(
-    store: &Store,
     catalog: &Catalog,
     finding: &Finding,
-    latest: Option<&Reading>,
+    columns: impl Fn(&str, SubjectKind) -> Result<Arc<Vec<Column>>, Error>,
 ) -> Result<Vec<Trail>, Error> {
     let mut trails: Vec<Trail> = Vec::new();
     for piece in finding.evidence.iter().filter(|piece| catalog.get(&piece.metric).is_some()) {
         if trails.len() >= TRAILS_MAX {
             break;
         }
-        let alike =
-            |subject: &Subject| std::mem::discriminant(subject) == std::mem::discriminant(&piece.subject);
-        let columns = columns(store.series(&finding.run, &piece.metric, &alike)?, latest);
+        let columns = columns(&piece.metric, piece.subject.kind())?;
         let name = subject_words(&piece.subject);
-        let (mut own, others): (Vec<Column>, Vec<Column>) = columns.into_iter().partition(|c| c.name == name);
-        let Some(subject) = own.pop() else { continue };
-        let siblings = others.into_iter().filter(|column| column.role == subject.role).collect();
+        let Some(subject) = columns.iter().find(|column| column.name == name).cloned() else { continue };
+        let sibling = |column: &&Column| column.role == subject.role && column.name != name;
+        let siblings = columns.iter().filter(sibling).cloned().collect();
         trails.push(Trail {
             metric: piece.metric.clone(),
             subject,

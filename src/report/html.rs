@@ -4,6 +4,7 @@
 //! JSON is the only place where names from a checkpoint appear; no markup is ever made from them.
 
 use std::fmt::Write;
+use std::sync::Arc;
 
 use serde_json::{Value, json};
 
@@ -11,7 +12,7 @@ use super::figures::run::{self as pictures, Compare};
 use super::figures::{Choice, Figure, FigureDef, Material, checkpoint, heads};
 use super::{Answer, Weights, answers, finding_json, gather, inspect_json, page};
 use crate::store::{Error, Store};
-use crate::terms::{Catalog, Reading, RunId, Subject};
+use crate::terms::{Catalog, Reading, RunId, SubjectKind};
 
 /// One checkpoint as one HTML file.
 pub fn inspect_html(
@@ -48,16 +49,19 @@ pub fn report_html(
     let Some(reading) = store.latest(run)? else { return Ok(None) };
     let mut findings = store.findings(Some(run))?;
     findings.sort_by(|a, b| b.severity.cmp(&a.severity).then(b.step.cmp(&a.step)));
+    let look = |metric: &str, kind| {
+        let series = store.series(run, metric, &|subject| subject.kind() == kind)?;
+        Ok(Arc::new(gather::columns(series, Some(&reading))))
+    };
     let mut evidence = Vec::new();
     for finding in findings.iter().take(EVIDENCE_MAX) {
-        let trails = gather::trails(store, catalog, finding, Some(&reading))?;
+        let trails = gather::trails(catalog, finding, look)?;
         evidence.push(Figure { title: finding.summary.clone(), ..pictures::evidence(finding, &trails) });
     }
     let onsets = gather::onsets(&findings);
-    let mut over_steps = vec![pictures::trainer(&gather::log(store, run)?, &onsets)];
-    let tensors = |subject: &Subject| matches!(subject, Subject::Tensor(_));
+    let mut over_steps = vec![pictures::trainer(&gather::log(&store.checkpoint_facts(run)?), &onsets)];
     for metric in METRICS {
-        let columns = gather::columns(store.series(run, metric, &tensors)?, Some(&reading));
+        let columns = look(metric, SubjectKind::Tensor)?;
         if !columns.is_empty() {
             over_steps.push(pictures::heat(metric, &columns, Compare::Own));
             over_steps.push(pictures::bands(metric, &columns, &onsets));

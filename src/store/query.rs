@@ -285,6 +285,15 @@ impl Store {
         Ok(self.read_through(read)?.filter(|sketches| !sketches.is_empty()).map(Arc::new))
     }
 
+    /// Quantiles of one tensor of one reading; none where it has none, or they were thinned out.
+    pub fn quantiles_of(&self, key: &ReadingKey, tensor: &str) -> Result<Option<Vec<f32>>, Error> {
+        let Some(entry) = self.book().entry(key).filter(|entry| entry.kept.quantiles) else {
+            return Ok(None);
+        };
+        let read = || self.with_wanted(key, entry, None, |wanted| self.inner.shelf.quantiles(wanted, tensor));
+        self.read_through(read)
+    }
+
     /// Quantiles of one tensor over all readings of the run that have them: for histograms over time.
     pub fn quantiles(&self, run: &RunId, tensor: &str) -> Result<Vec<(ReadingKey, f64, Vec<f32>)>, Error> {
         let mut over_time = Vec::new();

@@ -5,6 +5,8 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
+use super::SubjectKind;
+
 /// A run's name: its directory's path below the watched directory, or the directory's own name where
 /// the watched directory is the run.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
@@ -84,4 +86,16 @@ pub enum Subject {
     Layer(u32),
     /// The whole model.
     Model,
+}
+
+impl Subject {
+    /// What it is one of.
+    pub fn kind(&self) -> SubjectKind {
+        match self {
+            Self::Tensor(_) => SubjectKind::Tensor,
+            Self::Head { .. } => SubjectKind::Head,
+            Self::Layer(_) => SubjectKind::Layer,
+            Self::Model => SubjectKind::Model,
+        }
+    }
 }

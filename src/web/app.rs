@@ -8,7 +8,7 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 
 use super::access::Access;
-use super::past::Readings;
+use super::past::Looked;
 use crate::export;
 use crate::report::Weights;
 use crate::store::Store;
@@ -79,8 +79,8 @@ impl App {
 #[derive(Clone)]
 pub struct Site {
     app: App,
-    /// Readings that were looked at last.
-    pub readings: Arc<Readings>,
+    /// What was looked at last.
+    pub looked: Arc<Looked>,
     /// Turns true when the server is to end: open event streams end then.
     pub stopping: watch::Receiver<bool>,
 }
@@ -96,7 +96,7 @@ impl Deref for Site {
 /// Serves until `shutdown` is done, then finishes the requests that are under way.
 pub async fn serve(listener: TcpListener, app: App, shutdown: impl Future<Output = ()> + Send + 'static) {
     let (stop, stopping) = watch::channel(false);
-    let site = Site { app, readings: Arc::default(), stopping };
+    let site = Site { app, looked: Arc::default(), stopping };
     let shutdown = async move {
         shutdown.await;
         let _ = stop.send(true);

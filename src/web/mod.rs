@@ -15,6 +15,7 @@ pub mod access;
 mod app;
 mod asset;
 mod guard;
+mod kept;
 mod past;
 mod routes;
 mod server;

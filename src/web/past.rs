@@ -1,37 +1,40 @@
-//! Readings from the store, the newest from the snapshot, the last looked at from memory.
+//! The past as the routes see it: from the store, and what was looked at last from memory.
+//!
+//! Readings are written once, and a run's past changes only when a reading comes: so whatever was looked
+//! up for a run holds as long as the run has the same number of readings.
 
-use std::collections::VecDeque;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use super::app::Site;
-use crate::report::figures::run::Column;
+use super::kept::Kept;
+use crate::report::figures::run::{Column, trajectory};
+use crate::report::figures::{Choice, Figure, Material};
 use crate::report::gather;
-use crate::store::{Error, Series};
-use crate::terms::{Attempt, Reading, ReadingKey, RunId, RunStatus, Step};
+use crate::store::Error;
+use crate::terms::{
+    Attempt, CheckpointFacts, LogPoint, Reading, ReadingKey, RunId, RunStatus, Step, Subject, SubjectKind,
+};
 
-/// Readings that were looked at last. One of a 150-tensor model takes about 0.7 MB with its sketches.
+/// What is known of each checkpoint of a run.
+pub type Facts = Vec<(ReadingKey, CheckpointFacts, Vec<LogPoint>)>;
+
+/// A run's past at one number of readings.
+type Version = (RunId, usize);
+
+/// What was looked at last.
 #[derive(Debug, Default)]
-pub struct Readings {
-    kept: Mutex<VecDeque<Arc<Reading>>>,
+pub struct Looked {
+    /// Two checkpoints side by side with their neighbours on the slider. One of a 150-tensor model takes
+    /// about 1 MB.
+    readings: Kept<ReadingKey, Option<Arc<Reading>>, 24>,
+    /// A metric of 150 tensors over 1000 checkpoints takes 2.4 MB; a view draws up to four.
+    columns: Kept<(Version, String, SubjectKind), Arc<Vec<Column>>, 8>,
+    facts: Kept<Version, Arc<Facts>, 4>,
+    trajectories: Kept<Version, Arc<Figure>, 8>,
 }
 
-impl Readings {
-    /// Enough for two checkpoints side by side with their neighbours on the slider.
-    const KEPT_MAX: usize = 8;
-
-    fn find(&self, key: &ReadingKey) -> Option<Arc<Reading>> {
-        let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        kept.iter().find(|reading| &reading.key == key).cloned()
-    }
-
-    fn keep(&self, reading: Arc<Reading>) {
-        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        if kept.len() >= Self::KEPT_MAX {
-            kept.pop_front();
-        }
-        kept.push_back(reading);
-    }
-}
+/// Most values of one metric that are kept: 16 MB. What is larger is looked up each time.
+const POINTS_MAX: usize = 1 << 20;
 
 impl Site {
     /// The run as it stands.
@@ -54,29 +57,75 @@ impl Site {
         self.store.keys(run).into_iter().rev().find(wanted)
     }
 
-    /// A reading by its key.
+    /// A reading by its key, without sketches, and without quantiles unless it is the newest one: see
+    /// [`Site::with_quantiles`].
     pub fn reading(&self, key: &ReadingKey) -> Result<Option<Arc<Reading>>, Error> {
         let live = self.status(&key.run).and_then(|status| status.latest.clone()).filter(|r| &r.key == key);
-        if let Some(reading) = live.or_else(|| self.readings.find(key)) {
-            return Ok(Some(reading));
+        if live.is_some() {
+            return Ok(live);
         }
-        let reading = self.store.reading(key)?.map(Arc::new);
-        if let Some(reading) = &reading {
-            self.readings.keep(reading.clone());
+        self.looked.readings.get(key.clone(), || Ok(self.store.reading_without_bulk(key)?.map(Arc::new)))
+    }
+
+    /// The reading with the quantiles of the tensor that is chosen, for pictures of its distribution.
+    pub fn with_quantiles(&self, reading: Arc<Reading>, choice: &Choice) -> Result<Arc<Reading>, Error> {
+        let material = Material { reading: &reading, weights: None };
+        let Ok(tensor) = material.tensor(choice) else { return Ok(reading) };
+        if !tensor.quantiles.is_empty() {
+            return Ok(reading);
         }
-        Ok(reading)
+        let name = tensor.facts.name.clone();
+        let Some(quantiles) = self.store.quantiles_of(&reading.key, &name)? else { return Ok(reading) };
+        let mut whole = Reading::clone(&reading);
+        if let Some(tensor) = whole.tensors.iter_mut().find(|tensor| tensor.facts.name == name) {
+            tensor.quantiles = quantiles;
+        }
+        Ok(Arc::new(whole))
     }
 
     /// The newest reading of the run.
     pub fn latest(&self, run: &RunId) -> Result<Option<Arc<Reading>>, Error> {
         match self.status(run).and_then(|status| status.latest.clone()) {
             Some(reading) => Ok(Some(reading)),
-            None => Ok(self.store.latest(run)?.map(Arc::new)),
+            None => match self.store.keys(run).last() {
+                Some(key) => self.reading(key),
+                None => Ok(None),
+            },
         }
     }
 
-    /// Series as columns, with the meaning that the newest reading gives them.
-    pub fn columns(&self, run: &RunId, series: Vec<Series>) -> Result<Vec<Column>, Error> {
-        Ok(gather::columns(series, self.latest(run)?.as_deref()))
+    fn version(&self, run: &RunId) -> Version {
+        (run.clone(), self.store.keys(run).len())
+    }
+
+    /// A metric of every subject of a kind over the run, with the meaning that the newest reading gives.
+    pub fn columns(&self, run: &RunId, metric: &str, kind: SubjectKind) -> Result<Arc<Vec<Column>>, Error> {
+        let look = || {
+            let series = self.store.series(run, metric, &|subject| subject.kind() == kind)?;
+            Ok(Arc::new(gather::columns(series, self.latest(run)?.as_deref())))
+        };
+        let columns = self.looked.columns.get((self.version(run), metric.to_owned(), kind), look)?;
+        if columns.iter().map(|column| column.points.len()).sum::<usize>() > POINTS_MAX {
+            self.looked.columns.forget(|(version, _, _)| &version.0 == run);
+        }
+        Ok(columns)
+    }
+
+    /// One tensor's values of one metric: (step, value).
+    pub fn points(&self, run: &RunId, metric: &str, tensor: &str) -> Result<Vec<(u64, f64)>, Error> {
+        let wanted = |subject: &Subject| matches!(subject, Subject::Tensor(name) if **name == *tensor);
+        let found = gather::columns(self.store.series(run, metric, &wanted)?, None);
+        Ok(found.into_iter().next().map(|column| column.points).unwrap_or_default())
+    }
+
+    /// What each checkpoint of the run was made from.
+    pub fn facts(&self, run: &RunId) -> Result<Arc<Facts>, Error> {
+        self.looked.facts.get(self.version(run), || Ok(Arc::new(self.store.checkpoint_facts(run)?)))
+    }
+
+    /// The run's way through weight space.
+    pub fn trajectory(&self, run: &RunId) -> Result<Arc<Figure>, Error> {
+        let look = || Ok(Arc::new(trajectory(&gather::sketches(&self.store, run))));
+        self.looked.trajectories.get(self.version(run), look)
     }
 }

@@ -51,6 +51,7 @@ parameters! {
     OFFSET = "offset" "integer" "how many to leave out at the start";
     COMPARE = "compare" "string" "what colours compare: own, each row with its median, or all";
     QUERY = "q" "string" "what to look for";
+    VERSION = "v" "string" "tag of the content that is wanted: then the answer may be kept for good";
 }
 
 /// Every parameter that any route knows; each route reads those it names.
@@ -76,6 +77,7 @@ pub struct Asked {
     pub offset: Option<usize>,
     pub compare: Option<String>,
     pub q: Option<String>,
+    pub v: Option<String>,
 }
 
 /// Entries of a list that are answered when nothing is said.

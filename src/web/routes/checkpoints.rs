@@ -1,5 +1,6 @@
 //! One checkpoint: its numbers and its pictures.
 
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use axum::Json;
@@ -14,7 +15,7 @@ use super::asked::{
 use super::{Answer, Route};
 use crate::report::figures::{self, Figure, FigureDef, Material};
 use crate::report::{self, inspect_json, tensor_json};
-use crate::terms::{Reading, ReadingKey, RunId, Step, Subject, TensorReading};
+use crate::terms::{Reading, ReadingKey, RunId, Step, TensorReading};
 use crate::web::app::Site;
 
 /// Checkpoints.
@@ -131,6 +132,7 @@ async fn pictures(
     work(site, move |site| {
         let reading = reading(site, &run, step, &asked)?;
         let choice = asked.choice()?;
+        let reading = site.with_quantiles(reading, &choice)?;
         let material = Material { reading: &reading, weights: None };
         Ok(Json(figures::checkpoint::FIGURES.iter().map(|figure| figure.figure(material, &choice)).collect()))
     })
@@ -145,14 +147,16 @@ async fn picture(
     work(site, move |site| {
         let figure = find(&id).ok_or_else(|| Refusal::missing(format!("no picture is called {id}")))?;
         let reading = reading(site, &run, step, &asked)?;
+        let choice = asked.choice()?;
+        let reading = site.with_quantiles(reading, &choice)?;
         let weights = if asked.weights == Some(false) { None } else { (site.weights)(&reading) };
         let material = Material { reading: &reading, weights: weights.as_ref() };
-        Ok(Json(figure.figure(material, &asked.choice()?)))
+        Ok(Json(figure.figure(material, &choice)))
     })
     .await
 }
 
-/// Checkpoints whose stored histograms are laid side by side: each costs one whole reading.
+/// Checkpoints whose stored histograms are laid side by side: each costs reading all its quantiles.
 const PAST_MAX: usize = 40;
 /// Metrics of change that are drawn over the run.
 const CHANGES: [&str; 3] = ["update_ratio", "cosine_to_previous", "identical_ratio"];
@@ -175,15 +179,9 @@ async fn tensor(
             })
             .map(|other| other.facts.name.clone())
             .collect();
-        let wanted = |subject: &Subject| matches!(subject, Subject::Tensor(other) if **other == *name);
-        let mut series = Vec::new();
-        for metric in CHANGES {
-            let found = site.store.series(&RunId::new(&run), metric, &wanted)?;
-            let columns = site.columns(&RunId::new(&run), found)?;
-            series.push((metric, columns.into_iter().next().map(|column| column.points).unwrap_or_default()));
-        }
-        let past = past(site, &reading.key, &name);
-        let past: Vec<(Step, &TensorReading)> = past.iter().map(|(step, tensor)| (*step, tensor)).collect();
+        let points = |metric| Ok((metric, site.points(&reading.key.run, metric, &name)?));
+        let series = CHANGES.into_iter().map(points).collect::<Answered<Vec<_>>>()?;
+        let past = past(site, &reading.key, &name)?;
         Ok(Json(json!({
             "tensor": tensor_json(tensor, &site.catalog),
             "siblings": siblings,
@@ -194,14 +192,22 @@ async fn tensor(
 }
 
 /// The tensor at evenly thinned checkpoints of the attempt.
-fn past(site: &Site, key: &ReadingKey, name: &str) -> Vec<(Step, TensorReading)> {
+fn past(site: &Site, key: &ReadingKey, name: &str) -> Answered<Vec<figures::tensor::Moment>> {
     let keys: Vec<_> =
         site.store.keys(&key.run).into_iter().filter(|other| other.attempt == key.attempt).collect();
     let stride = keys.len().div_ceil(PAST_MAX).max(1);
-    let thinned: Vec<_> = keys.iter().rev().step_by(stride).collect();
-    let tensor = |key: &&ReadingKey| {
-        let reading = site.reading(key).ok().flatten()?;
-        Some((key.step, reading.tensor(name)?.clone()))
-    };
-    thinned.iter().rev().filter_map(tensor).collect()
+    let mut past = Vec::new();
+    for key in keys.iter().rev().step_by(stride) {
+        // Lost quantiles of one checkpoint are told by `store verify`; the picture shows the others.
+        let Ok(Some(quantiles)) = site.store.quantiles_of(key, name) else { continue };
+        past.push(figures::tensor::Moment { step: key.step, quantiles, samples: BTreeMap::new() });
+    }
+    past.reverse();
+    for metric in figures::tensor::OVER_TIME {
+        let values: HashMap<u64, f64> = site.points(&key.run, metric, name)?.into_iter().collect();
+        for moment in &mut past {
+            moment.samples.extend(values.get(&moment.step.0).map(|value| (metric, *value)));
+        }
+    }
+    Ok(past)
 }

@@ -71,10 +71,8 @@ async fn finding(State(site): State<Site>, Path((run, id)): Path<(String, String
         let run = RunId::new(run);
         let missing = || Refusal::missing(format!("run {run} has no finding {id}"));
         let finding = site.store.finding(&run, &FindingId(id.clone()))?.ok_or_else(missing)?;
-        let figure = evidence(
-            &finding,
-            &gather::trails(&site.store, &site.catalog, &finding, site.latest(&run)?.as_deref())?,
-        );
+        let look = |metric: &str, kind| site.columns(&run, metric, kind);
+        let figure = evidence(&finding, &gather::trails(&site.catalog, &finding, look)?);
         Ok(Json(json!({ "finding": finding_json(&finding), "figures": [figure] })))
     })
     .await

@@ -16,6 +16,7 @@ use axum::Router;
 use axum::http::StatusCode;
 use axum::middleware::from_fn_with_state;
 use axum::routing::MethodRouter;
+use tower_http::CompressionLevel;
 use tower_http::compression::CompressionLayer;
 use tower_http::limit::RequestBodyLimitLayer;
 use tower_http::timeout::TimeoutLayer;
@@ -76,7 +77,8 @@ pub fn router(site: Site) -> Router {
     router
         .fallback(asked::nothing_here)
         .layer(timeout)
-        .layer(CompressionLayer::new())
+        // Answers are made anew each time: a level that costs more than the line saves is no gain.
+        .layer(CompressionLayer::new().quality(CompressionLevel::Fastest))
         .layer(RequestBodyLimitLayer::new(BODY_BYTES_MAX))
         .layer(from_fn_with_state(site.clone(), guard))
         .with_state(site)

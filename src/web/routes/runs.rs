@@ -16,7 +16,7 @@ use super::{Answer, Route, fleet};
 use crate::report::figures::Figure;
 use crate::report::figures::run::{self as figures, Compare};
 use crate::report::{gather, report_html};
-use crate::terms::{Finding, ReadingKey, RunId, Severity, Subject, SubjectKind};
+use crate::terms::{Finding, ReadingKey, RunId, Severity, SubjectKind};
 use crate::web::app::Site;
 
 /// Runs.
@@ -113,7 +113,7 @@ async fn checkpoints(
 ) -> Answered<Json<Value>> {
     work(site, move |site| {
         let run = RunId::new(run);
-        let facts = site.store.checkpoint_facts(&run)?;
+        let facts = site.facts(&run)?;
         let findings = site.store.findings(Some(&run))?;
         let items = facts.iter().map(|(key, checkpoint, log)| {
             json!({
@@ -155,14 +155,14 @@ async fn figure(
         let metric = asked.metric.as_deref().unwrap_or("rms");
         let found = site.store.findings(Some(&run))?;
         let figure = match id.as_str() {
-            "trainer" => figures::trainer(&gather::log(&site.store, &run)?, &gather::onsets(&found)),
+            "trainer" => figures::trainer(&gather::log(&site.facts(&run)?), &gather::onsets(&found)),
             "heat" => {
                 let compare =
                     if asked.compare.as_deref() == Some("all") { Compare::All } else { Compare::Own };
                 figures::heat(metric, &columns(site, &run, metric, &asked)?, compare)
             }
             "bands" => figures::bands(metric, &columns(site, &run, metric, &asked)?, &gather::onsets(&found)),
-            "trajectory" => figures::trajectory(&gather::sketches(&site.store, &run)),
+            "trajectory" => Figure::clone(&*site.trajectory(&run)?),
             other => return Err(Refusal::missing(format!("no picture of a run is called {other}"))),
         };
         Ok(Json(figure))
@@ -185,15 +185,14 @@ pub fn columns(site: &Site, run: &RunId, metric: &str, asked: &Asked) -> Answere
             return Err(Refusal::bad(format!("a subject is tensor, head, layer or model, not {other}")));
         }
     };
-    let wanted = |subject: &Subject| match (subject, kind) {
-        (Subject::Tensor(name), SubjectKind::Tensor) => pattern.as_ref().is_none_or(|p| p.is_match(&**name)),
-        (Subject::Head { layer, .. }, SubjectKind::Head) | (Subject::Layer(layer), SubjectKind::Layer) => {
-            asked.layer.is_none_or(|wanted| wanted == *layer)
-        }
-        (Subject::Model, SubjectKind::Model) => true,
-        _ => false,
+    let choice = asked.choice()?;
+    let named = |column: &figures::Column| {
+        kind != SubjectKind::Tensor || pattern.as_ref().is_none_or(|p| p.is_match(&column.name))
     };
-    let columns = site.columns(run, site.store.series(run, metric, &wanted)?)?;
-    let role = asked.choice()?.role;
-    Ok(columns.into_iter().filter(|column| role.is_none() || column.role == role).collect())
+    let wanted = |column: &&figures::Column| {
+        named(column)
+            && (choice.role.is_none() || column.role == choice.role)
+            && (choice.layer.is_none() || column.layer == choice.layer)
+    };
+    Ok(site.columns(run, metric, kind)?.iter().filter(wanted).cloned().collect())
 }

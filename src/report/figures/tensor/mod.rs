@@ -10,7 +10,7 @@ mod singular_values;
 use super::FigureDef;
 
 pub use changes::changes;
-pub use over_time::over_time;
+pub use over_time::{METRICS as OVER_TIME, Moment, over_time};
 
 /// Pictures of one tensor at one checkpoint, in the order in which they are shown.
 pub static FIGURES: &[&FigureDef] = &[

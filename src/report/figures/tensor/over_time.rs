@@ -1,15 +1,31 @@
 //! The tensor's histogram over the checkpoints of its run.
 
+use std::collections::BTreeMap;
+
 use crate::report::figures::checkpoint::spread;
 use crate::report::figures::{Axis, Basis, Fact, Figure, Mark, Numbers, Panel, Ramp, Tone};
 use crate::report::number::short;
-use crate::terms::{Step, TensorReading};
+use crate::terms::Step;
 
 /// Bins between the smallest and the largest value that any checkpoint had.
 const BINS: usize = 96;
 
+/// Metrics of a [`Moment`] that the picture shows.
+pub const METRICS: [&str; 6] = ["min", "max", "std", "q05", "q50", "q95"];
+
+/// The tensor at one checkpoint.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Moment {
+    /// Step.
+    pub step: Step,
+    /// Stored quantiles.
+    pub quantiles: Vec<f32>,
+    /// Values of [`METRICS`].
+    pub samples: BTreeMap<&'static str, f64>,
+}
+
 /// Density of the values, step by step, with the extremes as lines.
-pub fn over_time(name: &str, past: &[(Step, &TensorReading)]) -> Figure {
+pub fn over_time(name: &str, past: &[Moment]) -> Figure {
     let mut figure = Figure {
         id: "over-time",
         title: "Values over the run".to_owned(),
@@ -25,9 +41,9 @@ pub fn over_time(name: &str, past: &[(Step, &TensorReading)]) -> Figure {
     };
     let known: Vec<_> = past
         .iter()
-        .filter(|(_, tensor)| tensor.quantiles.len() > 1)
-        .filter_map(|(step, tensor)| {
-            Some((*step, *tensor, *tensor.samples.get("min")?, *tensor.samples.get("max")?))
+        .filter(|moment| moment.quantiles.len() > 1)
+        .filter_map(|moment| {
+            Some((moment.step, moment, *moment.samples.get("min")?, *moment.samples.get("max")?))
         })
         .collect();
     // The middle of the distribution gives the frame: one outlier of one checkpoint would flatten all.
