@@ -9,7 +9,7 @@ use axum::routing::get;
 use super::asked::{Answered, Asked, FORMAT, LAYER, METRIC, ROLE, RUN, RUNS, Refusal, SUBJECT, TENSOR, work};
 use super::{Answer, Route, runs};
 use crate::report::figures::{Figure, run as figures};
-use crate::report::{HistoryFormat, history, history_json};
+use crate::report::{HistoryFormat, gather, history, history_json};
 use crate::terms::{RunId, Subject};
 use crate::web::app::Site;
 
@@ -24,7 +24,7 @@ pub const ROUTES: &[Route] = &[
     },
     Route {
         path: "/api/v1/overlay",
-        summary: "Several runs on one axis: the median of a metric over their tensors",
+        summary: "Several runs on one axis: the median of a metric over their tensors, or loss, learning_rate or grad_norm as the trainer logged them",
         query: &[RUNS, METRIC, ROLE, TENSOR, LAYER, SUBJECT],
         answer: Answer::Json("Figure"),
         handler: || get(overlay),
@@ -76,7 +76,12 @@ async fn overlay(State(site): State<Site>, Query(asked): Query<Asked>) -> Answer
         let mut found = Vec::new();
         for name in names.split(',').filter(|name| !name.is_empty()).take(RUNS_MAX) {
             let name = name.replace("%2C", ",");
-            found.push((name.clone(), runs::columns(site, &RunId::new(name), metric, &asked)?));
+            let run = RunId::new(&name);
+            let columns = match figures::logged(metric, &gather::log(&site.facts(&run)?)) {
+                Some(columns) => columns,
+                None => runs::columns(site, &run, metric, &asked)?,
+            };
+            found.push((name, columns));
         }
         Ok(Json(figures::overlay(metric, &found)))
     })

@@ -7,7 +7,8 @@ async function overlayView({ parameters }) {
   let chosen = (parameters.runs || "").split(",").filter(Boolean).map((n) => n.replaceAll("%2C", ","));
   if (!chosen.length) chosen = names.slice(0, 4);
   const info = await api(ofRun(chosen.find((n) => names.includes(n)) || names[0]));
-  let metric = parameters.metric || "rms", role = parameters.role || "";
+  const logged = ["loss", "learning_rate", "grad_norm"].map((name) => ({ name, family: "trainer's log", help: "As the trainer logged it" }));
+  let metric = parameters.metric || "loss", role = parameters.role || "";
   const asked = () => ({ runs: chosen.map((n) => n.replaceAll(",", "%2C")).join(","), metric, role });
   const card = figureCard(await api("/overlay", asked()), { level: 2 });
   card.classList.add("full");
@@ -19,8 +20,8 @@ async function overlayView({ parameters }) {
   });
   return {
     title: "Compare runs", crumbs: [["compare", to.overlay(asked())]], refresh: changed,
-    nodes: [el("div", { class: "head" }, el("div", null, el("h1", null, "Compare runs"), el("p", { class: "lead" }, "Up to eight runs, one line each: the median over the tensors of the chosen role.")),
-      el("div", { class: "controls" }, metricSelect(info.metrics, metric, (v) => { metric = v; changed(); }), choose("role", [{ value: "", label: "all roles" }, ...roles.map((r) => ({ value: r, label: words(r) }))], role, (v) => { role = v; changed(); }))),
+    nodes: [el("div", { class: "head" }, el("div", null, el("h1", null, "Compare runs"), el("p", { class: "lead" }, "Up to eight runs, one line each: what the trainer logged, or the median of a metric over the tensors of the chosen role.")),
+      el("div", { class: "controls" }, metricSelect([...logged, ...info.metrics], metric, (v) => { metric = v; changed(); }), choose("role", [{ value: "", label: "all roles" }, ...roles.map((r) => ({ value: r, label: words(r) }))], role, (v) => { role = v; changed(); }))),
       card, el("fieldset", { class: "card block controls" }, el("legend", { class: "hidden" }, "Runs"), boxes)],
   };
 }
