@@ -24,5 +24,5 @@
     el("section", { class: "card block" }, tableOf(shown, `All numbers of ${numbers.rows.length} tensors`)));
   const redraw = () => document.querySelectorAll(".figure").forEach((card) => card.redraw());
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", redraw);
-  addEventListener("beforeprint", () => { document.documentElement.dataset.theme = "light"; redraw(); });
+  addEventListener("beforeprint", () => { document.documentElement.dataset.theme = "light"; drawAllWaiting(); redraw(); });
 }

@@ -7,7 +7,7 @@ const LAYOUTS = {
   S9: { across: 1, rows: 1, height: 420 }, S3: { across: 1, rows: 1, height: 340 }, profiles: { across: 2, rows: 1, height: 230 }, matrix: { across: 1, rows: 1, height: 420 },
   changes: { across: 3, rows: 1, height: 210 }, circuits: { across: 2, rows: 2, height: 200 }, maps: { across: 2, rows: 2, height: 230 },
   trajectory: { across: 2, rows: 1, height: 330 }, trainer: { across: 3, rows: 1, height: 220 }, similarity: { across: 1, rows: 1, height: 320 },
-  evidence: { across: 2, rows: 1, height: 240 },
+  evidence: { across: 2, rows: 1, height: 240 }, overlay: { across: 1, rows: 1, height: 460 },
 };
 
 function layoutOf(figure, width) {
@@ -54,7 +54,7 @@ function watchPanel(node, options) {
     cross = null;
     if (stop && !node.plot.heat) node.append((cross = svg("circle", { class: "cross", cx: stop.x, cy: stop.y, r: 4.5, fill: "none", stroke: palette().ink, "stroke-width": 1.5 })));
   };
-  const at = (event) => { const box = node.getBoundingClientRect(); return [event.clientX - box.left, event.clientY - box.top]; };
+  const at = (event) => { const box = node.getBoundingClientRect(); return [(event.clientX - box.left) / node.zoom, (event.clientY - box.top) / node.zoom]; };
   node.addEventListener("pointermove", (event) => {
     const [px, py] = at(event), stop = pointAt(node, px, py), { left, right, top, bottom } = node.plot;
     const inside = px >= left - 4 && px <= right + 4 && py >= top - 4 && py <= bottom + 4;
@@ -88,12 +88,12 @@ function watchPanel(node, options) {
     }
     node.current = stop;
     mark(stop);
-    showTip(stop.text, box.left + stop.x, box.top + stop.y);
+    showTip(stop.text, box.left + stop.x * node.zoom, box.top + stop.y * node.zoom);
   });
   node.addEventListener("blur", () => { mark(null); showTip(null); });
 }
 
-// options: controls (elements beside the title), onPick, link, level (of the heading).
+// options: controls (elements beside the title), onPick, link, level (of the heading), panels (how many there will be).
 function figureCard(figure, options = {}) {
   const picture = el("div", { class: "picture" });
   const says = el("p", { class: "says" }), facts = el("dl", { class: "facts" }), extra = el("div", { class: "extra" });
@@ -110,40 +110,92 @@ function figureCard(figure, options = {}) {
         button("Save the numbers as CSV", "CSV", () => offer(file() + ".csv", new Blob([toCsv(figureRows(card.figure))], { type: "text/csv" }))),
         options.link ? el("a", { class: "small", href: options.link, title: "Link to this picture", "aria-label": `Link to ${figure.title}` }, "#") : null)),
     says, picture, facts, extra);
+  card.picture = picture;
+  card.options = options;
   card.draw = (next) => {
     const f = (card.figure = next || card.figure);
     title.replaceChildren(/^S\d+$/.test(f.id) ? el("span", { class: "id" }, f.id) : "", f.title);
-    says.textContent = f.absent ? "" : f.says;
+    says.textContent = f.absent ? "" : properMinus(f.says);
     basis.textContent = f.absent ? "" : f.basis === "weights" ? "from the weights" : "from stored numbers";
-    facts.replaceChildren(...f.facts.map((fact) => el("div", null, el("dt", null, fact.name), el("dd", null, fact.text))));
-    drawPictures(card, picture, f, options);
+    facts.replaceChildren(...f.facts.map((fact) => el("div", null, el("dt", null, fact.name), el("dd", null, properMinus(fact.text)))));
+    drawSoon(card);
     if (f.table && !extra.childElementCount) extra.append(tableOf(f.table));
   };
   card.figure = figure;
-  card.redraw = () => drawPictures(card, picture, card.figure, options);
-  new ResizeObserver((entries) => {
-    const width = Math.round(entries[0].contentRect.width);
-    if (width && width !== card.drawn) card.redraw();
-  }).observe(picture);
+  card.redraw = () => drawPictures(card);
+  picture.card = card;
+  widths.observe(picture);
+  sight.observe(card);
   card.draw(figure);
   return card;
 }
 
-function drawPictures(card, picture, figure, options) {
-  const width = Math.round(picture.clientWidth);
-  if (!width) { card.drawn = 0; picture.style.minHeight = `${layoutOf(figure, 600).height}px`; return; }
-  card.drawn = width;
-  const layout = layoutOf(figure, width), gap = 14;
-  const rows = figure.panels.length > 1 && layout.across < (LAYOUTS[figure.id]?.across || layout.across) ? Math.ceil(figure.panels.length / layout.across) : layout.rows;
-  const never = figure.absent && figure.basis === "stored";
-  card.classList.toggle("never", Boolean(never));
-  picture.style.minHeight = never ? "" : `${rows * layout.height + (rows - 1) * gap}px`;
+// Pictures in sight are drawn at once, the others when nothing has moved for a moment: a slider moves
+// fifteen of them and shows four.
+const waiting = new Set(), NEAR = 240, PAUSE_MS = 140;
+const widths = new ResizeObserver((entries) => {
+  for (const { target, contentRect } of entries) {
+    const card = target.card, width = Math.round(contentRect.width);
+    if (!width || width === card.width) continue;
+    card.width = width;
+    const box = card.getBoundingClientRect();
+    card.near = box.bottom > -NEAR && box.top < innerHeight + NEAR;
+    drawSoon(card);
+  }
+});
+const sight = new IntersectionObserver((entries) => {
+  for (const { target, isIntersecting } of entries) {
+    target.near = isIntersecting;
+    if (isIntersecting && waiting.has(target)) drawPictures(target);
+  }
+}, { rootMargin: `${NEAR}px` });
+
+let pause;
+function drawSoon(card) {
+  if (card.near && card.width) { drawPictures(card); return; }
+  reserve(card);
+  waiting.add(card);
+  clearTimeout(pause);
+  pause = setTimeout(drawWaiting, PAUSE_MS);
+}
+
+// One picture a turn, so that a key or a pointer never waits for more than one.
+function drawWaiting() {
+  for (const card of waiting) {
+    if (!card.isConnected) { waiting.delete(card); continue; }
+    if (!card.width) continue;
+    drawPictures(card);
+    pause = setTimeout(drawWaiting, 0);
+    return;
+  }
+}
+
+function drawAllWaiting() {
+  for (const card of [...waiting]) if (card.isConnected) drawPictures(card);
+}
+
+// Room for the picture before it is drawn: nothing below it moves when it comes.
+function reserve(card) {
+  const figure = card.figure, zoom = zoomNow(), layout = layoutOf(figure, (card.width || 600) / zoom), gap = 14;
+  const panels = figure.panels.length || card.options.panels, alone = layout.first && panels % layout.across === 1 ? 1 : 0;
+  const rows = panels ? alone + Math.ceil((panels - alone) / layout.across) : layout.rows;
+  const never = Boolean(figure.absent && figure.basis === "stored");
+  card.classList.toggle("never", never);
+  card.picture.style.minHeight = never ? "" : `${rows * layout.height * zoom + (rows - 1) * gap}px`;
+  return { layout, gap };
+}
+
+function drawPictures(card) {
+  const { figure, picture, options } = card, width = card.width || Math.round(picture.clientWidth);
+  waiting.delete(card);
+  const { layout, gap } = reserve(card);
+  if (!width) return;
   if (figure.absent) { picture.replaceChildren(el("p", { class: "absent" }, figure.absent)); return; }
   const colours = palette(), across = figure.panels.length === 1 ? 1 : layout.across;
   const cell = Math.floor((width - (across - 1) * gap) / across);
   const nodes = figure.panels.map((panel, i) => {
     const wide = layout.first && i === 0 && figure.panels.length % layout.across === 1;
-    const node = drawPanel(panel, wide ? width : cell, layout.height, colours);
+    const node = drawZoomed(panel, wide ? width : cell, layout.height, colours);
     if (wide) node.classList.add("wide");
     watchPanel(node, options);
     return node;

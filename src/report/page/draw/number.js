@@ -39,5 +39,8 @@ function ago(seconds) {
   return `${Math.max(0, Math.floor(seconds))}\u202fs`;
 }
 
+// A hyphen before a digit is a minus.
+const properMinus = (text) => String(text).replace(/(^|[\s(±])-(?=\d)/g, "$1−");
+
 const when = (seconds) => new Date(seconds * 1000).toISOString().slice(0, 19).replace("T", " ") + " UTC";
 const words = (name) => String(name).replaceAll("_", " ");

@@ -46,12 +46,14 @@ function drawPanel(panel, width, height, colours) {
   const flipped = heat && heat.y[0] < heat.y[1];
   const yScale = (from, to) => makeScale(panel.y, extents(panel, "y"), from, to, Math.max(3, Math.floor((plot.bottom - plot.top) / 38)), !heat);
   let sy = flipped ? yScale(plot.top, plot.bottom) : yScale(plot.bottom, plot.top);
-  const yNames = labels ? labels.map((label) => clip(label, most)) : sy.ticks.map((tick) => tickText(tick, sy.ticks));
+  const yNames = labels ? labels.map((label) => clip(label.replace(/\.weight$/, ""), most)) : sy.ticks.map((tick) => tickText(tick, sy.ticks));
   if (tree) return drawTree(tree, panel, root, plot, colours, sy);
   plot.left = Math.max(26, Math.ceil(Math.max(0, ...yNames.map((name) => textWidth(name, labels ? 10 : 11)))) + 9);
-  const sx = makeScale(panel.x, extents(panel, "x"), plot.left, plot.right, Math.max(2, Math.floor((plot.right - plot.left) / 62)), false);
+  // Small whole numbers, such as layers, can stand closer than others.
+  const span = extents(panel, "x"), across = panel.x.scale.kind === "whole" && span.every((v) => Math.abs(v) < 100) ? 26 : 62;
+  const sx = makeScale(panel.x, extents(panel, "x"), plot.left, plot.right, Math.max(2, Math.floor((plot.right - plot.left) / across)), false);
   const inset = panel.marks.some((mark) => ["points", "line"].includes(mark.kind)) && !heat && panel.marks.every((m) => m.kind !== "histogram");
-  const sxi = inset ? makeScale(panel.x, extents(panel, "x"), plot.left + 6, plot.right - 6, Math.max(2, Math.floor((plot.right - plot.left) / 62)), false) : sx;
+  const sxi = inset ? makeScale(panel.x, extents(panel, "x"), plot.left + 6, plot.right - 6, Math.max(2, Math.floor((plot.right - plot.left) / across)), false) : sx;
 
   drawAxes(panel, root, plot, sxi, sy, colours, { labels, yNames, heat });
   if (panel.y.label && !labels) root.append(svg("text", { x: 2, y: (panel.title ? 16 : 0) + 14, fill: colours.soft }, clip(panel.y.label, Math.floor(width / 6))));
@@ -62,6 +64,17 @@ function drawPanel(panel, width, height, colours) {
   if (heat) root.append(colourBar(heat, colours, plot.right + 8, plot.top, plot.bottom));
   root.plot = { ...plot, found, labels, sx: sxi, sy, panel };
   return root;
+}
+
+// Pictures grow with the page's type: on a very wide screen both are larger.
+const zoomNow = () => parseFloat(getComputedStyle(document.documentElement).fontSize) / 15;
+
+function drawZoomed(panel, width, height, colours) {
+  const zoom = zoomNow(), node = drawPanel(panel, Math.floor(width / zoom), height, colours);
+  node.zoom = zoom;
+  node.setAttribute("width", width);
+  node.setAttribute("height", height * zoom);
+  return node;
 }
 
 function drawAxes(panel, root, plot, sx, sy, colours, { labels, yNames, heat }) {

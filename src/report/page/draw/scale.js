@@ -4,8 +4,8 @@ function niceTicks(low, high, wanted, whole) {
   const span = high - low;
   if (!(span > 0)) return [low];
   const rough = span / Math.max(wanted, 1), power = 10 ** Math.floor(Math.log10(rough));
-  let step = [1, 2, 2.5, 5, 10].find((m) => m * power >= rough * 0.999) * power;
-  if (whole) step = Math.max(1, Math.ceil(step));
+  let step = (whole ? [1, 2, 5, 10] : [1, 2, 2.5, 5, 10]).find((m) => m * power >= rough * 0.999) * power;
+  if (whole) step = Math.max(1, step);
   const ticks = [];
   for (let v = Math.ceil(low / step - 1e-9) * step; v <= high + step * 1e-9; v += step) ticks.push(Math.abs(v) < step * 1e-9 ? 0 : v);
   return ticks;
@@ -33,7 +33,7 @@ function makeScale(axis, values, from, to, wanted, pad) {
   if (low > high) [low, high] = log ? [1, 10] : [0, 1];
   if (low === high) {
     const by = log ? 0 : Math.abs(low) * 0.1 || 1;
-    [low, high] = log ? [low / 2, high * 2] : [low - by, high + by];
+    [low, high] = log ? [low / 2, high * 2] : low === 0 ? [0, 1] : [low - by, high + by];
   }
   if (pad && log) { const by = (high / low) ** 0.05; low /= by; high *= by; }
   else if (pad) { const by = (high - low) * 0.05; if (low !== 0) low -= by; if (high !== 0) high += by; }

@@ -9,16 +9,23 @@ function query(parameters) {
 }
 
 // `keep`: the answer never changes (readings are written once), so it may be taken from memory.
-async function api(path, parameters, keep = false) {
+function api(path, parameters, keep = false) {
   const url = "/api/v1" + path + query(parameters);
-  if (keep && kept.has(url)) return kept.get(url);
+  if (!keep) return ask(url);
+  if (!kept.has(url)) {
+    // The promise is kept, not its value: who asks while the answer is on its way waits for the same one.
+    const answer = ask(url);
+    answer.catch(() => kept.delete(url));
+    kept.set(url, answer);
+    if (kept.size > KEPT_MAX) kept.delete(kept.keys().next().value);
+  }
+  return kept.get(url);
+}
+
+async function ask(url) {
   const response = await fetch(url);
   const body = await response.json().catch(() => ({ error: `the answer to ${url} is not JSON` }));
   if (!response.ok) throw Object.assign(new Error(body.error || response.statusText), { status: response.status });
-  if (keep) {
-    kept.set(url, body);
-    if (kept.size > KEPT_MAX) kept.delete(kept.keys().next().value);
-  }
   return body;
 }
 

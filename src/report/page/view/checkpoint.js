@@ -35,7 +35,7 @@ async function checkpointView({ run, step, parameters }) {
     return parts;
   };
   const build = (figure, side, index) => {
-    const card = figureCard(figure, { controls: index === 0 ? controlsOf(figure, side) : null, link: address() + (address().includes("?") ? "&" : "?") + `figure=${figure.id}` });
+    const card = figureCard(figure, { panels: figure.id === "S14" ? Math.ceil(info.layers / Math.max(1, Math.ceil(info.layers / 12))) : undefined, controls: index === 0 ? controlsOf(figure, side) : null, link: address() + (address().includes("?") ? "&" : "?") + `figure=${figure.id}` });
     if (index === 1) card.id += "-b";
     side.cards.set(figure.id, card);
     card.plain = figure;
@@ -43,10 +43,10 @@ async function checkpointView({ run, step, parameters }) {
     return card;
   };
   figures.forEach((figure, i) => {
-    const wide = ["S9", "S13", "S14", "S11"].includes(figure.id);
+    const half = ["S10", "S12"].includes(figure.id), wide = ["S9", "S13", "S14", "S11", "S15"].includes(figure.id);
     const a = build(figure, sides[0], 0);
     if (second) grid.append(el("div", { class: "pair" }, a, build(second[i], sides[1], 1)));
-    else { if (wide) a.classList.add("full"); grid.append(a); }
+    else { if (wide) a.classList.add("full"); if (half) a.classList.add("half"); grid.append(a); }
   });
 
   // Two checkpoints are drawn on the same scales, so that what looks larger is larger.
@@ -78,21 +78,29 @@ async function checkpointView({ run, step, parameters }) {
       }
     }
   });
-  const move = latestOnly(async (side) => draw(side, await all(side.entry())));
+  const move = latestOnly(async (side) => {
+    const entry = side.entry(), at = steps.indexOf(entry), ahead = Math.sign(at - (side.at ?? at)) || 1;
+    side.at = at;
+    const list = all(entry);
+    // The steps that come next, if the slider goes on as it goes now.
+    for (const next of [1, 2]) if (steps[at + next * ahead]) all(steps[at + next * ahead]).catch(() => {});
+    draw(side, await list);
+  });
   const answers = el("dl", { class: "answers" });
   const lead = el("p", { class: "lead" });
   const say = (s) => {
     lead.textContent = [s.checkpoint.path, byteSize(s.checkpoint.bytes), when(s.checkpoint.timestamp_seconds), s.checkpoint.loss === null ? null : `loss ${short(s.checkpoint.loss)}`, s.checkpoint.exists ? null : "files are gone, numbers remain"].filter(Boolean).join(" · ");
-    answers.replaceChildren(...s.answers.map((a) => el("div", null, el("dt", null, a.question), el("dd", null, answerWords(a)))));
+    answers.replaceChildren(...s.answers.map((a) => el("div", null, el("dt", null, a.question, " ", el("button", { type: "button", class: "small", "aria-label": `Show picture ${a.figure}`, onclick: () => document.getElementById(`figure-${a.figure}`)?.scrollIntoView({ block: "center" }) }, a.figure)), el("dd", null, properMinus(answerWords(a))))));
     answers.parentElement && (answers.parentElement.hidden = !s.answers.length);
   };
   const sayLater = latestOnly(async () => say(await api(ofStep(run, now[1], "/summary"), { attempt: now[0] || undefined }, true)));
   const changed = () => { note(address()); sides.forEach((side) => move(side)); sharpen(); };
   const slider = stepSlider(steps, steps.indexOf(now), {
+    status: info.status,
     onMove: (entry) => { now = entry; move(sides[0]); },
     onRest: () => { note(address()); sharpen(); sayLater(); },
   });
-  const sliderB = other && stepSlider(steps, steps.indexOf(other), { label: "Second checkpoint", onMove: (entry) => { other = entry; move(sides[1]); }, onRest: () => { note(address()); sharpen(); } });
+  const sliderB = other && stepSlider(steps, steps.indexOf(other), { status: info.status, label: "Second checkpoint", onMove: (entry) => { other = entry; move(sides[1]); }, onRest: () => { note(address()); sharpen(); } });
   const questions = el("section", { class: "card block", hidden: !summary.answers.length }, el("h2", null, "Five questions, answered"), answers);
   say(summary);
   const compare = el("button", { type: "button", class: "small", onclick: () => {
@@ -102,7 +110,7 @@ async function checkpointView({ run, step, parameters }) {
   } }, other ? "One checkpoint" : "Two side by side");
   return {
     title: `${run} · step ${now[1]}`, run, crumbs: [[run, to.run(run)], [`step ${now[1]}`, address()]], focus: parameters.figure && `figure-${parameters.figure}`,
-    ready: () => sharpen(),
+    ready: () => { sharpen(); },
     refresh: async () => { const fresh = await api(ofRun(run)); slider.extend(fresh.steps); },
     nodes: [
       el("div", { class: "head" }, el("div", null, el("h1", null, "Weights"), lead),

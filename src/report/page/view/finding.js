@@ -5,7 +5,7 @@ async function findingView({ run, id }) {
   const f = data.finding;
   const subject = (s) => s === "model" ? "model" : s.tensor ?? (s.head ? `layer ${s.head.layer} head ${s.head.head}` : s.layer !== undefined ? `layer ${s.layer}` : "model");
   const line = (label, ...body) => el("div", null, el("dt", null, label), el("dd", null, ...body));
-  const rows = f.evidence.map((e) => el("tr", null, el("td", null, words(e.metric)), el("td", null, el("span", { class: "mono" }, subject(e.subject))), el("td", { class: "num" }, short(e.value, 5)), el("td", { class: "wrap" }, e.expected)));
+  const rows = f.evidence.map((e) => el("tr", null, el("td", null, words(e.metric.replace("detector:", "detector "))), el("td", null, el("span", { class: "mono" }, subject(e.subject))), el("td", { class: "num" }, short(e.value, 5)), el("td", { class: "wrap" }, e.expected)));
   const tensors = f.tensors.slice(0, 40).map((name) => el("li", null, el("a", { class: "mono", href: to.tensor(run, f.step, name, { attempt: f.attempt || undefined }) }, name)));
   return {
     title: f.summary, run, crumbs: [[run, to.run(run)], [words(f.detector), to.finding(run, id)]],

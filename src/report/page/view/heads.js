@@ -17,9 +17,9 @@ async function headsView({ run, step, parameters }) {
   const sharpen = latestOnly(async () => { for (const id of ["S14", "similarity"]) show(cards[ids.indexOf(id)], await one(id)); });
   const changed = () => { note(address()); select.querySelector("select").value = layer; move(); sharpen(); };
   const select = choose("layer", Array.from({ length: Math.max(1, info.layers) }, (_, i) => String(i)), layer, (v) => { layer = v; changed(); });
-  const slider = stepSlider(steps, steps.indexOf(now), { onMove: (entry) => { now = entry; move(); }, onRest: () => { note(address()); sharpen(); } });
+  const slider = stepSlider(steps, steps.indexOf(now), { status: info.status, onMove: (entry) => { now = entry; move(); }, onRest: () => { note(address()); sharpen(); } });
   return {
-    title: `${run} · heads`, run, crumbs: [[run, to.run(run)], [`step ${now[1]}`, to.step(run, now[1])], ["heads", address()]], ready: sharpen,
+    title: `${run} · heads`, run, crumbs: [[run, to.run(run)], [`step ${now[1]}`, to.step(run, now[1])], ["heads", address()]], ready: () => { sharpen(); },
     refresh: async () => slider.extend((await api(ofRun(run))).steps),
     nodes: [el("div", { class: "head" }, el("div", null, el("h1", null, "Attention heads"), el("p", { class: "lead" }, "What each head matches on (query and key) and moves (value and output).")), el("div", { class: "controls" }, select)),
       slider, el("h2", { class: "hidden" }, "Pictures"), el("div", { class: "grid" }, cards)],

@@ -33,11 +33,11 @@ function spark(points, label) {
 }
 
 // Health over the checkpoints: one cell each, red where a critical finding was open.
-function strip(cells) {
+function strip(cells, height = 14) {
   const colours = palette(), fills = [theme() === "dark" ? "#28604b" : "#b9dfce", colours.nth[0], colours.nth[1], colours.alarm];
-  const root = svg("svg", { viewBox: `0 0 ${SPARK.width} 14`, height: 14, preserveAspectRatio: "none", role: "img", "aria-label": "health over the checkpoints" });
+  const root = svg("svg", { viewBox: `0 0 ${SPARK.width} ${height}`, height, preserveAspectRatio: "none", role: "img", "aria-label": "health over the checkpoints" });
   const width = SPARK.width / Math.max(cells.length, 1);
-  cells.forEach(([step, severity], i) => root.append(svg("rect", { x: i * width, y: 0, width: Math.max(width - (cells.length > 40 ? 0.4 : 1.2), 0.6), height: 14, fill: fills[severity] }, svg("title", null, `step ${step}`))));
+  cells.forEach(([step, severity], i) => root.append(svg("rect", { x: i * width, y: 0, width: Math.max(width - (cells.length > 40 || height < 10 ? 0.4 : 1.2), 0.6), height, fill: fills[severity] }, svg("title", null, `step ${step}`))));
   return root;
 }
 
@@ -73,10 +73,10 @@ function timeline(run, checkpoints, shown) {
   const panel = { title: "", x: { label: "step", scale: { kind: "whole" } }, y: { label: attempts > 1 ? "attempt" : "", scale: attempts > 1 ? { kind: "whole" } : { kind: "named", labels: [""] }, low: -0.6, high: attempts - 0.4 }, marks };
   const height = 78 + 22 * (attempts - 1) + (marks.length > 1 ? 18 : 0);
   const box = el("div", { class: "picture" });
-  box.style.minHeight = `${height}px`;
+  box.style.minHeight = `${height * zoomNow()}px`;
   box.redraw = () => {
     if (!box.clientWidth) return;
-    const node = drawPanel(panel, box.clientWidth, height, palette());
+    const node = drawZoomed(panel, box.clientWidth, height, palette());
     node.setAttribute("aria-label", `time line of ${checkpoints.length} checkpoints; arrow keys move, Enter opens`);
     watchPanel(node, { onPick: (stop) => { if (stop.mark.list) { const c = stop.mark.list[stop.index]; location.hash = to.step(run, c.step, { attempt: c.attempt || undefined }); } } });
     box.replaceChildren(node);
@@ -97,7 +97,7 @@ async function allCheckpoints(run) {
 }
 
 // Slider over the steps of a run. `onMove(entry)` for every step on the way, `onRest(entry)` after.
-function stepSlider(steps, index, { onMove, onRest, label = "Checkpoint" }) {
+function stepSlider(steps, index, { onMove, onRest, status, label = "Checkpoint" }) {
   let rest, player;
   const output = el("output", { "aria-live": "off" }), range = el("input", { type: "range", min: 0, max: steps.length - 1, value: index, "aria-label": label });
   const show = () => {
@@ -119,7 +119,9 @@ function stepSlider(steps, index, { onMove, onRest, label = "Checkpoint" }) {
     play.textContent = "❚❚";
     player = setInterval(() => { if (Number(range.value) >= steps.length - 1 || !range.isConnected) play.click(); else by(1); }, 100);
   } }, "▶");
-  const node = el("div", { class: "card slider" }, output, range,
+  // Health under the slider, where the slider's steps are those of one attempt, as the cells are.
+  const cells = status?.strip?.length > 1 && steps.every(([attempt]) => attempt === status.attempt) ? el("div", { class: "ticks" }, strip(status.strip, 5)) : null;
+  const node = el("div", { class: "card slider" }, output, el("div", { class: "way" }, range, cells),
     el("div", { class: "controls" },
       el("button", { type: "button", class: "small", "aria-label": "Step before", onclick: () => by(-1) }, "‹"), play,
       el("button", { type: "button", class: "small", "aria-label": "Next step", onclick: () => by(1) }, "›")));

@@ -76,7 +76,7 @@ async function runView({ run, parameters }) {
   };
   return {
     title: run, crumbs: [[run, to.run(run)]], run, refresh,
-    ready: async () => { for (const id of metric ? ["trainer", "heat", "bands", "trajectory"] : ["trainer", "trajectory"]) cards[id].draw(await ask(id)); },
+    ready: () => Promise.all(Object.keys(cards).filter((id) => cards[id]).map(async (id) => cards[id].draw(await ask(id)))),
     nodes: [
       el("div", { class: "head" },
         el("div", null, el("h1", null, run), el("p", { class: "lead" }, [info.family, status?.directory].filter(Boolean).join(" · "))),

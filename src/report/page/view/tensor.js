@@ -38,7 +38,7 @@ async function tensorView({ run, step, name, parameters }) {
     }
   });
   const move = latestOnly(async () => { for (const id of ["histogram", "qq"]) cards[id].draw(await one(id, { weights: false })); });
-  const slider = stepSlider(steps, steps.indexOf(now), {
+  const slider = stepSlider(steps, steps.indexOf(now), { status: info.status,
     onMove: (entry) => { now = entry; move(); },
     onRest: async () => { note(address()); list((await load()).tensor); sharpen(); },
   });

@@ -31,7 +31,7 @@ function attachZoom(card, fetchRange) {
   const picture = card.querySelector(".picture");
   const share = (event) => {
     const node = picture.querySelector("svg"), box = node.getBoundingClientRect(), p = node.plot;
-    return [(event.clientY - box.top - p.top) / (p.bottom - p.top), (event.clientX - box.left - p.left) / (p.right - p.left)].map((v) => Math.min(1, Math.max(0, v)));
+    return [((event.clientY - box.top) / node.zoom - p.top) / (p.bottom - p.top), ((event.clientX - box.left) / node.zoom - p.left) / (p.right - p.left)].map((v) => Math.min(1, Math.max(0, v)));
   };
   picture.addEventListener("wheel", (event) => {
     // Only with a key: a page that cannot be scrolled past is worse than a picture that zooms less.
@@ -45,7 +45,7 @@ function attachZoom(card, fetchRange) {
   addEventListener("pointerup", (event) => {
     if (!drag || !picture.isConnected) { drag = null; return; }
     const node = picture.querySelector("svg"), p = node?.plot;
-    if (p && Math.hypot(event.clientX - drag[0], event.clientY - drag[1]) > 6) pan(-(event.clientY - drag[1]) / (p.bottom - p.top), -(event.clientX - drag[0]) / (p.right - p.left));
+    if (p && Math.hypot(event.clientX - drag[0], event.clientY - drag[1]) > 6) pan(-(event.clientY - drag[1]) / node.zoom / (p.bottom - p.top), -(event.clientX - drag[0]) / node.zoom / (p.right - p.left));
     drag = null;
   });
   picture.addEventListener("keydown", (event) => {
