@@ -153,7 +153,7 @@ fn specialised(reading: &Reading) -> Answer {
             "{}: within a layer, the strength of the heads' matching (norm of W_Q W_Kᵀ) varies by {:.0} % of its mean; untrained heads vary by a few per cent. Its directions are spread with entropy {}.",
             word(verdict),
             spread * 100.0,
-            short(entropy)
+            two(entropy)
         ),
         figure: "S13",
         values: BTreeMap::from([("qk_norm_spread", spread), ("qk_spectral_entropy", entropy)]),
@@ -186,7 +186,7 @@ fn deeper(reading: &Reading) -> Answer {
             x[0],
             y[y.len() - 1] * 100.0,
             x[x.len() - 1],
-            short(rank)
+            two(rank)
         ),
         figure: "S15",
         values: BTreeMap::from([("rank_correlation_with_depth", rank)]),
@@ -219,12 +219,17 @@ fn clusters(reading: &Reading) -> Answer {
         answer: format!(
             "{}: joining heads by likeness, the last join lies {} times as high as the median one (random heads: about 1.3); cut at 70 % of the height, a layer has {} groups on average.",
             word(verdict),
-            short(ratio),
-            short(mean(&groups))
+            two(ratio),
+            two(mean(&groups))
         ),
         figure: "S14",
         values: BTreeMap::from([("ward_height_max_over_median", ratio), ("ward_clusters", mean(&groups))]),
     }
+}
+
+/// What is worth two digits after the point.
+fn two(value: f64) -> String {
+    format!("{value:.2}")
 }
 
 fn by_layer(reading: &Reading, metric: &str) -> BTreeMap<u32, Vec<f64>> {

@@ -106,6 +106,21 @@ impl Browser {
         lines.as_array().unwrap().iter().filter(grave).map(|line| line["message"].to_string()).collect()
     }
 
+    /// Milliseconds from the address to the first text or picture on the screen.
+    pub fn first_paint(&self) -> f64 {
+        let script = "return performance.getEntriesByName('first-contentful-paint')[0]?.startTime";
+        self.until("the first paint", script).as_f64().unwrap()
+    }
+
+    /// How much moved on the page since it was loaded without anybody asking for it: the sum of the
+    /// browser's layout shifts, which it tells only to observers.
+    pub fn layout_shift(&self) -> f64 {
+        let script = "const done = arguments[arguments.length - 1]; let sum = 0; \
+             new PerformanceObserver(list => { for (const e of list.getEntries()) if (!e.hadRecentInput) sum += e.value; }) \
+               .observe({ type: 'layout-shift', buffered: true }); setTimeout(() => done(sum), 60);";
+        self.run_async(script).as_f64().unwrap()
+    }
+
     /// The whole page as a picture.
     pub fn picture(&self, file: &Path, height_max: u64) {
         let size = self.run("return [innerWidth, document.documentElement.scrollHeight]");

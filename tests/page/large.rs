@@ -20,7 +20,6 @@ fn fill(directory: &std::path::Path) {
         .iter()
         .filter(|def| def.subject == weighbridge::terms::SubjectKind::Tensor)
         .map(|def| def.name)
-        .take(60)
         .collect();
     for step in 1..=CHECKPOINTS {
         let mut tensors = Vec::new();
@@ -31,7 +30,7 @@ fn fill(directory: &std::path::Path) {
                 let mut tensor =
                     snapshot::tensor(&format!("layers.{layer}.{role}.weight"), role, Some(layer), samples);
                 tensor.quantiles = (0..128).map(|i| (i as f32 - 64.0) / 64.0 * wave(3) as f32).collect();
-                tensor.sketch = Some(Sketch { version: 1, values: vec![wave(5) as f32; 256], exact: false });
+                tensor.sketch = Some(Sketch { version: 1, values: vec![wave(5) as f32; 1024], exact: false });
                 tensors.push(tensor);
             }
         }
@@ -49,35 +48,48 @@ fn fill(directory: &std::path::Path) {
 #[ignore = "measures; see above"]
 fn views_of_a_long_run() {
     let directory = tempfile::tempdir().unwrap();
-    let (root, store) = (directory.path().join("runs"), directory.path().join("store"));
-    std::fs::create_dir(&root).unwrap();
-    fill(&store);
+    // A store that is named is kept, and used again the next time.
+    let kept = std::env::var_os("PAGE_LARGE").map(std::path::PathBuf::from);
+    let place = kept.unwrap_or_else(|| directory.path().to_owned());
+    let (root, store) = (place.join("runs"), place.join("store"));
+    std::fs::create_dir_all(&root).unwrap();
+    if !store.exists() {
+        fill(&store);
+    }
     let daemon = Daemon::watch(&root, &store);
     let browser = Browser::open(Window { width: 1600, dark: false });
     browser.go(&format!("{}/", daemon.url));
-    let paint = browser.run("return performance.getEntriesByName('first-contentful-paint')[0]?.startTime");
-    println!("first paint {paint} ms");
+    println!("first paint: {} ms", browser.first_paint());
     for (name, hash) in [
         ("run", "#/run/large"),
         ("checkpoint", "#/run/large/step/1000"),
+        ("two checkpoints", "#/run/large/step/1000?with=1"),
         ("tensor", "#/run/large/step/1000/tensor/layers.3.attn_q.weight"),
         ("heads", "#/run/large/step/1000/heads"),
+        ("overlay", "#/overlay"),
         ("run again", "#/run/large"),
+        ("old checkpoint", "#/run/large/step/123"),
     ] {
         let taken = browser.run_async(&format!(
-            "const done = arguments[arguments.length - 1], start = performance.now(), before = document.documentElement.dataset.ready; \
+            "const done = arguments[arguments.length - 1], start = performance.now(), data = document.documentElement.dataset; \
+             const before = [data.ready, data.whole], taken = []; \
              location.hash = '{hash}'; \
-             const look = () => document.documentElement.dataset.ready !== before ? requestAnimationFrame(() => done(performance.now() - start)) : requestAnimationFrame(look); look();"
+             const look = () => {{ \
+               if (taken.length < 1 && data.ready !== before[0]) taken.push(Math.round(performance.now() - start)); \
+               if (data.whole !== before[1]) done([...taken, Math.round(performance.now() - start)]); else requestAnimationFrame(look); }}; look();"
         ));
-        println!("{name}: {taken} ms");
+        println!("{name}: shown after {} ms, with all pictures after {} ms", taken[0], taken[1]);
     }
     browser.go(&format!("{}/#/run/large/step/1", daemon.url));
     let steps = browser.run_async(
-        "const done = arguments[arguments.length - 1], range = document.querySelector('input[type=range]'), card = document.querySelector('#figure-S11'); \
-         let drawn = 0, at = 0; const draw = card.draw; card.draw = (f) => { drawn++; draw(f); }; const start = performance.now(); \
+        "const done = arguments[arguments.length - 1], range = document.querySelector('input[type=range]'); \
+         let drawn = 0, at = 0; \
+         const text = document.querySelector('#figure-S8 .facts'), watch = new MutationObserver(() => { drawn++; }); \
+         watch.observe(text, { childList: true }); const start = performance.now(); \
          const move = () => { range.value = ++at; range.dispatchEvent(new Event('input')); \
-           if (performance.now() - start < 4000) setTimeout(move, 30); else done(drawn / 4); }; move();",
+           if (performance.now() - start < 4000) setTimeout(move, 30); else { watch.disconnect(); done([drawn / 4, at / 4]); } }; move();",
     );
-    println!("slider: {steps} steps a second");
-    println!("layout shift: {}", browser.run("return performance.getEntriesByType('layout-shift').reduce((sum, e) => sum + (e.hadRecentInput ? 0 : e.value), 0)"));
+    println!("slider: {} steps a second drawn, {} asked for", steps[0], steps[1]);
+    println!("layout shift: {}", browser.layout_shift());
+    assert_eq!(browser.complaints(), Vec::<String>::new());
 }
