@@ -150,7 +150,7 @@ fn specialised(reading: &Reading) -> Answer {
         question: SPECIALISED,
         verdict,
         answer: format!(
-            "{}: within a layer, the strength of the heads' matching (norm of W_Q W_Kᵀ) varies by {:.0} % of its mean; untrained heads vary by a few per cent. Its directions are spread with entropy {}.",
+            "{}: within a layer, the strength of the heads' matching (norm of W_Q W_Kᵀ) varies by {:.1} % of its mean; untrained heads vary by a few per cent. Its directions are spread with entropy {}.",
             word(verdict),
             spread * 100.0,
             two(entropy)
@@ -180,7 +180,7 @@ fn deeper(reading: &Reading) -> Answer {
         question: DEEPER,
         verdict,
         answer: format!(
-            "{}: the spread of the heads goes from {:.0} % in layer {} to {:.0} % in layer {}; its rank correlation with depth is {}.",
+            "{}: the spread of the heads goes from {:.1} % in layer {} to {:.1} % in layer {}; its rank correlation with depth is {}.",
             word(verdict),
             y[0] * 100.0,
             x[0],

@@ -71,6 +71,16 @@ impl Browser {
         );
     }
 
+    /// Waits until every picture stands, those from the weights too.
+    #[track_caller]
+    pub fn whole(&self) {
+        self.until(
+            "every picture",
+            "return document.documentElement.dataset.whole && !waiting.size && \
+             ![...document.querySelectorAll('.absent')].some(note => note.textContent.endsWith('…'))",
+        );
+    }
+
     /// Opens a file from disk.
     #[track_caller]
     pub fn go_file(&self, file: &Path) {

@@ -200,7 +200,7 @@ function drawPictures(card) {
     watchPanel(node, options);
     return node;
   });
-  picture.style.gridTemplateColumns = `repeat(${across}, ${cell}px)`;
+  picture.style.setProperty("--across", across);
   picture.replaceChildren(...nodes);
 }
 

@@ -35,7 +35,7 @@ async function checkpointView({ run, step, parameters }) {
     return parts;
   };
   const build = (figure, side, index) => {
-    const card = figureCard(figure, { panels: figure.id === "S14" ? Math.ceil(info.layers / Math.max(1, Math.ceil(info.layers / 12))) : undefined, controls: index === 0 ? controlsOf(figure, side) : null, link: address() + (address().includes("?") ? "&" : "?") + `figure=${figure.id}` });
+    const card = figureCard(unread(figure), { panels: figure.id === "S14" ? Math.ceil(info.layers / Math.max(1, Math.ceil(info.layers / 12))) : undefined, controls: index === 0 ? controlsOf(figure, side) : null, link: address() + (address().includes("?") ? "&" : "?") + `figure=${figure.id}` });
     if (index === 1) card.id += "-b";
     side.cards.set(figure.id, card);
     card.plain = figure;
@@ -63,7 +63,7 @@ async function checkpointView({ run, step, parameters }) {
     // What only the weights can draw stays until it is drawn anew, paler.
     if (figure.absent && figure.basis === "weights" && !card.figure.absent) { card.classList.add("stale"); return; }
     card.classList.remove("stale");
-    put(side, figure);
+    put(side, unread(figure));
   });
   const FROM_WEIGHTS = ["S3", "S4", "S5", "S6", "S7", "S8", "S9", "S10", "S12", "S13", "S14"];
   const sharpen = latestOnly(async () => {

@@ -10,9 +10,9 @@ async function headsView({ run, step, parameters }) {
   const one = (id, more) => api(ofStep(run, now[1], `/figures/${id}`), { layer, attempt: attempt(), ...more }, true);
   const figures = await Promise.all(ids.map((id) => one(id, { weights: false })));
   LAYOUTS.headTree = { across: 1, rows: 1, height: 320 };
-  const cards = figures.map((figure) => figureCard(figure, { onPick: figure.id === "maps" ? (stop) => { if (stop.row !== undefined) { layer = String(stop.row); changed(); } } : null }));
+  const cards = figures.map((figure) => figureCard(unread(figure), { onPick: figure.id === "maps" ? (stop) => { if (stop.row !== undefined) { layer = String(stop.row); changed(); } } : null }));
   const show = (card, figure) => card.draw(figure.id === "S14" ? { ...figure, id: "headTree" } : figure);
-  cards.forEach((card, i) => { show(card, figures[i]); if (["circuits", "maps"].includes(ids[i])) card.classList.add("full"); });
+  cards.forEach((card, i) => { show(card, unread(figures[i])); if (["circuits", "maps"].includes(ids[i])) card.classList.add("full"); });
   const move = latestOnly(async () => { const list = await Promise.all(ids.map((id) => one(id, { weights: false }))); list.forEach((figure, i) => { if (!(figure.absent && figure.basis === "weights")) show(cards[i], figure); }); });
   const sharpen = latestOnly(async () => { for (const id of ["S14", "similarity"]) show(cards[ids.indexOf(id)], await one(id)); });
   const changed = () => { note(address()); select.querySelector("select").value = layer; move(); sharpen(); };

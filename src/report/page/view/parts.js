@@ -137,6 +137,9 @@ const stepIndex = (steps, step, attempt) => {
   return steps.length - 1;
 };
 
+// What stored numbers cannot draw will be read from the weights, which then say so if they are gone.
+const unread = (figure) => (figure.absent && figure.basis === "weights" ? { ...figure, absent: "Reading the weights …" } : figure);
+
 // Changes the address without a new view.
 function note(hash) {
   history.replaceState(null, "", hash);
