@@ -47,6 +47,9 @@ enum Format {
     Html,
 }
 
+/// Enough for small histograms and for the tails of quantile plots.
+const QUANTILES: usize = 64;
+
 impl Run for Inspect {
     const NAME: &'static str = "inspect";
     const ABOUT: &'static str = "Weigh one checkpoint and show everything about it";
@@ -57,11 +60,9 @@ impl Run for Inspect {
             2 => Tier::Two,
             _ => Tier::Three,
         };
-        let reading = weigh(
-            &self.path,
-            self.previous.as_deref(),
-            weighing(self.config.as_deref(), tier, self.threads)?,
-        )?;
+        let mut weighing = weighing(self.config.as_deref(), tier, self.threads)?;
+        weighing.plan.quantiles = QUANTILES;
+        let reading = weigh(&self.path, self.previous.as_deref(), weighing)?;
         let failed = reading.tensors.is_empty() && !reading.problems.is_empty();
         if failed && self.format == Format::Text {
             tell_problems(&reading);
@@ -75,10 +76,8 @@ impl Run for Inspect {
                 format!("{}\n", serde_json::to_string(&value)?)
             }
             Format::Text => {
-                let terminal = report::Terminal {
-                    colours: self.output.is_none() && super::colours(),
-                    ..report::Terminal::default()
-                };
+                let terminal =
+                    if self.output.is_none() { super::terminal() } else { report::Terminal::default() };
                 report::inspect_text(&reading, &catalog, &answers, &terminal)
             }
             Format::Html => report::inspect_html(&reading, &catalog, &answers, daemon::weights(&reading)),

@@ -126,6 +126,17 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> Exit {
 }
 
 /// Colours are for terminals, and for those who did not say no (no-color.org).
+/// What standard output can show. A pipe gets no colours and no width to keep to.
+fn terminal() -> crate::report::Terminal {
+    let size = rustix::termios::tcgetwinsize(std::io::stdout()).ok().filter(|size| size.ws_col > 0);
+    let plain = crate::report::Terminal::default();
+    crate::report::Terminal {
+        columns: size.map_or(plain.columns, |size| size.ws_col.into()),
+        rows: size.map(|size| size.ws_row.into()),
+        colours: colours(),
+    }
+}
+
 fn colours() -> bool {
     std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
 }

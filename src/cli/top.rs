@@ -34,8 +34,9 @@ impl Run for Top {
 
     fn run(self) -> anyhow::Result<Exit> {
         let live = std::io::stdout().is_terminal() && !self.once;
-        let terminal = report::Terminal { colours: live && super::colours(), ..report::Terminal::default() };
         loop {
+            // Windows change their size while one looks.
+            let terminal = if live { super::terminal() } else { report::Terminal::default() };
             let text = report::top_text(&self.state()?, now_seconds(), &terminal);
             output::text(&if live { format!("{HOME}{text}") } else { text })?;
             if !live {

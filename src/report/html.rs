@@ -3,12 +3,13 @@
 //! The file carries the same figures as the page's API answers, as JSON, and the same drawing code. The
 //! JSON is the only place where names from a checkpoint appear; no markup is ever made from them.
 
+use std::collections::BTreeSet;
 use std::fmt::Write;
 use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use super::figures::run::{self as pictures, Compare};
+use super::figures::run::{self as pictures, Column, Compare};
 use super::figures::{Choice, Figure, FigureDef, Material, checkpoint, heads};
 use super::{Answer, Weights, answers, finding_json, gather, inspect_json, page};
 use crate::store::{Error, Store};
@@ -61,7 +62,7 @@ pub fn report_html(
     let onsets = gather::onsets(&findings);
     let mut over_steps = vec![pictures::trainer(&gather::log(&store.checkpoint_facts(run)?), &onsets)];
     for metric in METRICS {
-        let columns = look(metric, SubjectKind::Tensor)?;
+        let columns = thinned(&look(metric, SubjectKind::Tensor)?);
         if !columns.is_empty() {
             over_steps.push(pictures::heat(metric, &columns, Compare::Own));
             over_steps.push(pictures::bands(metric, &columns, &onsets));
@@ -85,6 +86,22 @@ pub fn report_html(
         "numbers": numbers(&reading),
     }));
     Ok(Some(text))
+}
+
+/// Steps of a run that a report draws, which keeps a file of twelve pictures over a long run small.
+const STEPS_MAX: usize = 300;
+
+/// The columns at no more than [`STEPS_MAX`] steps, the newest always among them.
+fn thinned(columns: &[Column]) -> Vec<Column> {
+    let steps: BTreeSet<u64> =
+        columns.iter().flat_map(|column| &column.points).map(|point| point.0).collect();
+    let every = steps.len().div_ceil(STEPS_MAX).max(1);
+    let kept: BTreeSet<u64> = steps.into_iter().rev().step_by(every).collect();
+    let thin = |column: &Column| Column {
+        points: column.points.iter().filter(|point| kept.contains(&point.0)).copied().collect(),
+        ..column.clone()
+    };
+    columns.iter().map(thin).collect()
 }
 
 fn draw(figures: &[&FigureDef], reading: &Reading, weights: Option<&Weights>) -> Vec<Figure> {
@@ -137,7 +154,7 @@ fn document(data: &Value) -> String {
     let _ = writeln!(out, "<style>{style}</style>\n</head>\n<body>\n<main id=\"main\"></main>");
     out.push_str("<noscript><p class=\"empty\">This report draws with JavaScript.</p></noscript>\n");
     let _ = writeln!(out, "<script type=\"application/json\" id=\"data\">{data}</script>");
-    let _ = writeln!(out, "<script>{}{}</script>\n</body>\n</html>", page::DRAW, page::REPORT);
+    let _ = writeln!(out, "<script>{}</script>\n</body>\n</html>", page::REPORT);
     out
 }
 
@@ -164,6 +181,20 @@ mod tests {
         assert_eq!(base64(b"Man"), "TWFu");
         assert_eq!(base64(b"Ma"), "TWE=");
         assert_eq!(base64(b"M"), "TQ==");
+    }
+
+    #[test]
+    fn long_runs_are_thinned_to_the_same_steps() {
+        let column = |from: u64| Column {
+            name: from.to_string(),
+            layer: None,
+            role: None,
+            points: (from..=1500).map(|step| (step, step as f64)).collect(),
+        };
+        let thin = thinned(&[column(1), column(700)]);
+        assert!(thin[0].points.len() <= STEPS_MAX && thin[0].points.len() > STEPS_MAX / 2);
+        assert!(thin.iter().all(|column| column.points.last() == Some(&(1500, 1500.0))));
+        assert!(thin[1].points.iter().all(|point| thin[0].points.contains(point)));
     }
 
     #[test]

@@ -7,32 +7,27 @@ macro_rules! files {
     ($($path:literal),* $(,)?) => { concat!($(include_str!(concat!("page/", $path)), "\n"),*) };
 }
 
-/// Draws figures: page and report.
-pub const DRAW: &str = files!(
-    "draw/start.js",
-    "draw/element.js",
-    "draw/colour.js",
-    "draw/number.js",
-    "draw/scale.js",
-    "draw/marks.js",
-    "draw/heat.js",
-    "draw/panel.js",
-    "draw/save.js",
-    "draw/figure.js",
-);
+/// What draws figures, and what comes after it.
+macro_rules! drawing_and {
+    ($($path:literal),* $(,)?) => {
+        files!(
+            "draw/start.js",
+            "draw/element.js",
+            "draw/colour.js",
+            "draw/number.js",
+            "draw/scale.js",
+            "draw/marks.js",
+            "draw/heat.js",
+            "draw/panel.js",
+            "draw/save.js",
+            "draw/figure.js",
+            $($path),*
+        )
+    };
+}
 
 /// Everything that the page runs.
-pub const APP: &str = files!(
-    "draw/start.js",
-    "draw/element.js",
-    "draw/colour.js",
-    "draw/number.js",
-    "draw/scale.js",
-    "draw/marks.js",
-    "draw/heat.js",
-    "draw/panel.js",
-    "draw/save.js",
-    "draw/figure.js",
+pub const APP: &str = drawing_and!(
     "view/api.js",
     "view/parts.js",
     "view/fleet.js",
@@ -47,8 +42,8 @@ pub const APP: &str = files!(
     "view/start.js",
 );
 
-/// What a one-file report runs after [`DRAW`].
-pub const REPORT: &str = files!("report.js");
+/// Everything that a one-file report runs.
+pub const REPORT: &str = drawing_and!("report.js");
 
 /// Colours, type, layout: page and report.
 pub const STYLE: &str = include_str!("page/style.css");

@@ -36,6 +36,9 @@ pub struct Looked {
 /// Most values of one metric that are kept: 16 MB. What is larger is looked up each time.
 const POINTS_MAX: usize = 1 << 20;
 
+/// Readings of more tensors, 10 MB and more, are kept one at a time.
+const TENSORS_MAX: usize = 2000;
+
 impl Site {
     /// The run as it stands.
     pub fn status(&self, run: &RunId) -> Option<Arc<RunStatus>> {
@@ -64,7 +67,12 @@ impl Site {
         if live.is_some() {
             return Ok(live);
         }
-        self.looked.readings.get(key.clone(), || Ok(self.store.reading_without_bulk(key)?.map(Arc::new)))
+        let look = || Ok(self.store.reading_without_bulk(key)?.map(Arc::new));
+        let reading = self.looked.readings.get(key.clone(), look)?;
+        if reading.as_ref().is_some_and(|reading| reading.tensors.len() > TENSORS_MAX) {
+            self.looked.readings.forget(|other| other != key);
+        }
+        Ok(reading)
     }
 
     /// The reading with the quantiles of the tensor that is chosen, for pictures of its distribution.

@@ -36,6 +36,7 @@ fn axe_finds_nothing_serious() {
         let browser = Browser::open(Window { width: 1280, dark });
         for (name, address) in site.views() {
             browser.go(&address);
+            browser.whole();
             browser.run(&axe);
             let found = browser.run_async(
                 "const done = arguments[arguments.length - 1]; \
@@ -53,10 +54,19 @@ fn the_keyboard_reads_pictures() {
     let site = Site::open();
     let browser = Browser::open(Window { width: 1280, dark: false });
     browser.go(&site.view("/run/steady/step/60"));
+    browser.whole();
     let read = browser.run(
         "const node = document.querySelector('#figure-S11 svg'); node.focus(); \
          node.dispatchEvent(new KeyboardEvent('keydown', { key: 'ArrowRight' })); \
          return document.querySelector('.tip').textContent",
     );
     assert!(read.as_str().unwrap().starts_with("0 → "), "{read}");
+
+    // Enter on a point of the time line opens that checkpoint.
+    browser.go(&site.view("/run/steady"));
+    browser.run(
+        "const node = document.querySelector('svg[aria-label^=\"time line\"]'); node.focus(); \
+         for (const key of ['ArrowRight', 'ArrowRight', 'Enter']) node.dispatchEvent(new KeyboardEvent('keydown', { key }));",
+    );
+    browser.until("the second checkpoint", "return location.hash.includes('/step/20')");
 }

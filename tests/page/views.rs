@@ -129,6 +129,62 @@ fn a_cell_of_the_heat_map_opens_tensor_and_step() {
 }
 
 #[test]
+fn a_matrix_zooms_to_single_elements() {
+    let site = Site::open();
+    let browser = Browser::open(WIDE);
+    let tensor = encode("transformer.h.0.attn.c_attn.weight");
+    browser.go(&site.view(&format!("/run/steady/step/60/tensor/{tensor}")));
+    browser.whole();
+    let mark = "document.querySelector('#figure-S9').figure.panels[0].marks[0]";
+    let whole = browser.run(&format!("return {mark}"));
+    browser.until(
+        "eight rows and columns",
+        &format!(
+            "const m = {mark}; if (m.rows <= 8 && m.columns <= 8) return true; \
+             document.querySelector('#figure-S9 [title=\"Zoom in\"]').click()"
+        ),
+    );
+    let part = browser.run(&format!("return {mark}"));
+    let at = |mark: &serde_json::Value, side: &str| mark[side][0].as_u64().unwrap() as usize;
+    let (row, column) = (at(&part, "y"), at(&part, "x"));
+    let columns = whole["columns"].as_u64().unwrap() as usize;
+    let value = |mark: &serde_json::Value, index: usize| mark["values"][index].as_f64().unwrap();
+    for i in 0..8 {
+        for j in 0..8 {
+            assert_eq!(value(&part, i * 8 + j), value(&whole, (row + i) * columns + column + j));
+        }
+    }
+    let written =
+        browser.run("return document.querySelectorAll('#figure-S9 svg g text[font-size=\"10\"]').length");
+    assert!(written.as_u64().unwrap() >= 64, "each element's value stands in it");
+}
+
+#[test]
+fn the_page_asks_only_for_what_the_api_describes() {
+    let site = Site::open();
+    let document = site.ask("/openapi.json").unwrap();
+    let paths: Vec<Vec<&str>> =
+        document["paths"].as_object().unwrap().keys().map(|path| path.split('/').collect()).collect();
+    let browser = Browser::open(WIDE);
+    let mut asked = std::collections::BTreeSet::new();
+    for (_, address) in site.views() {
+        browser.go(&address);
+        browser.whole();
+        let names = browser.run("return performance.getEntriesByType('resource').map(e => e.name)");
+        asked.extend(names.as_array().unwrap().iter().map(|name| name.as_str().unwrap().to_owned()));
+    }
+    assert!(asked.len() > 30, "{asked:?}");
+    for url in &asked {
+        let path = url.strip_prefix(&site.daemon.url).unwrap_or_else(|| panic!("{url} is somebody else's"));
+        let parts: Vec<&str> = path.split('?').next().unwrap().split('/').collect();
+        let fits = |known: &Vec<&str>| {
+            known.len() == parts.len() && known.iter().zip(&parts).all(|(a, b)| a.starts_with('{') || a == b)
+        };
+        assert!(paths.iter().any(fits), "{url} is not in the description");
+    }
+}
+
+#[test]
 fn hostile_names_are_text() {
     let site = Site::open();
     let browser = Browser::open(WIDE);

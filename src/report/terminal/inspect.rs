@@ -2,7 +2,7 @@
 
 use comfy_table::{Cell, CellAlignment, Table, presets};
 
-use super::paint::{Terminal, bar, plain, spark, tail};
+use super::paint::{Terminal, bar, plain, spark, tail, wrapped};
 use crate::report::Answer;
 use crate::report::json::Inventory;
 use crate::report::number::{bytes, count, short};
@@ -99,9 +99,21 @@ fn categories(out: &mut String, reading: &Reading, terminal: &Terminal) {
     out.push('\n');
 }
 
-/// Columns of the tensor table after name and shape.
-const COLUMNS: [&str; 7] =
-    ["mean", "std", "abs_max", "excess_kurtosis", "ks_statistic", "stable_rank", "update_ratio"];
+/// Metrics of the tensor table with their headers and how much they are worth: where the terminal is too
+/// narrow for all, those with the highest number go first.
+const COLUMNS: [(&str, &str, u8); 7] = [
+    ("mean", "mean", 6),
+    ("std", "std", 0),
+    ("abs_max", "|max|", 1),
+    ("excess_kurtosis", "kurtosis", 4),
+    ("ks_statistic", "KS D", 2),
+    ("stable_rank", "st. rank", 5),
+    ("update_ratio", "update", 3),
+];
+/// Widest of their values, with the space before it.
+const COLUMN_WIDTH: usize = 10;
+/// Bins of the small histograms.
+const BINS: usize = 12;
 
 fn tensors(out: &mut String, reading: &Reading, terminal: &Terminal) {
     use CellAlignment::{Left, Right};
@@ -109,28 +121,39 @@ fn tensors(out: &mut String, reading: &Reading, terminal: &Terminal) {
         return;
     }
     line(out, &terminal.heading("Tensors"));
-    let shown: Vec<&str> = COLUMNS
-        .into_iter()
-        .filter(|name| reading.tensors.iter().any(|t| t.samples.contains_key(name)))
-        .collect();
-    let mut header = vec![("name", Left), ("dtype", Left), ("shape", Right)];
-    header.extend(shown.iter().map(|name| (*name, Right)));
-    header.push(("values", Left));
+    let has = |metric: &str| reading.tensors.iter().any(|t| t.samples.contains_key(metric));
+    let longest = |width: fn(&TensorReading) -> usize| reading.tensors.iter().map(width).max().unwrap_or(0);
+    let shape_width = longest(|t| shape(&t.facts.shape).chars().count());
+    let name_width = longest(|t| t.facts.name.chars().count()).min((terminal.columns / 3).clamp(16, 60));
+    let dtype = terminal.columns >= 100;
+    let taken = name_width + shape_width + BINS + 4 + if dtype { 9 } else { 0 };
+    let room = terminal.columns.saturating_sub(taken) / COLUMN_WIDTH;
+    let mut ranks: Vec<u8> = COLUMNS.iter().filter(|column| has(column.0)).map(|column| column.2).collect();
+    ranks.sort_unstable();
+    ranks.truncate(room.max(1));
+    let shown: Vec<_> = COLUMNS.iter().filter(|c| has(c.0) && ranks.contains(&c.2)).collect();
+
+    let mut header = vec![("name", Left), ("values", Left), ("shape", Right)];
+    header.extend(dtype.then_some(("dtype", Left)));
+    header.extend(shown.iter().map(|(_, header, _)| (*header, Right)));
     let mut table = table(&header);
-    let name_width = (terminal.columns / 3).clamp(16, 48);
     for tensor in &reading.tensors {
-        let mut row = vec![
-            tail(&tensor.facts.name, name_width),
-            tensor.facts.dtype.to_string(),
-            shape(&tensor.facts.shape),
-        ];
-        row.extend(
-            shown.iter().map(|name| tensor.samples.get(name).map_or("–".to_owned(), |&value| short(value))),
-        );
-        row.push(small_histogram(tensor));
+        let mut row =
+            vec![tail(&tensor.facts.name, name_width), small_histogram(tensor), shape(&tensor.facts.shape)];
+        row.extend(dtype.then(|| tensor.facts.dtype.to_string()));
+        let value = |metric| tensor.samples.get(metric).map_or("–".to_owned(), |&value| short(value));
+        row.extend(shown.iter().map(|(metric, ..)| value(*metric)));
         table.add_row(row);
     }
-    line(out, &table.trim_fmt());
+    // Rows are one line each, so a row is painted as its line: escapes inside cells would count as width.
+    let text = table.trim_fmt();
+    let mut lines = text.lines();
+    line(out, &terminal.quiet(lines.next().unwrap_or("")));
+    for (text, tensor) in lines.zip(&reading.tensors) {
+        let broken =
+            ["nan_elements", "inf_elements"].iter().any(|m| tensor.samples.get(m).is_some_and(|v| *v > 0.0));
+        line(out, &if broken { terminal.severity(Severity::Critical, text) } else { text.to_owned() });
+    }
     for tensor in &reading.tensors {
         for (metric, word) in [("nan_elements", "NaN"), ("inf_elements", "Inf")] {
             if let Some(&value) = tensor.samples.get(metric).filter(|&&value| value > 0.0) {
@@ -152,7 +175,6 @@ fn shape(dimensions: &[u64]) -> String {
 
 /// Twelve bins over the middle 99 % of the values, from the quantiles.
 fn small_histogram(tensor: &TensorReading) -> String {
-    const BINS: usize = 12;
     let quantiles = &tensor.quantiles;
     let (Some(&low), Some(&high)) = (quantiles.first(), quantiles.last()) else { return String::new() };
     if high <= low {
@@ -192,7 +214,8 @@ fn questions(out: &mut String, answers: &[Answer], terminal: &Terminal) {
     }
     line(out, &terminal.heading("Five questions"));
     for answer in answers {
-        line(out, &format!("{}\n  {}", answer.question, plain(&answer.answer)));
+        line(out, &answer.question);
+        line(out, &wrapped(&plain(&answer.answer), terminal.columns.min(100), 2));
     }
     out.push('\n');
 }

@@ -9,6 +9,8 @@ use crate::terms::Severity;
 pub struct Terminal {
     /// Width in characters.
     pub columns: usize,
+    /// Height in lines; none for a pipe, which has no end.
+    pub rows: Option<usize>,
     /// True where colours may be used.
     pub colours: bool,
 }
@@ -16,7 +18,7 @@ pub struct Terminal {
 impl Default for Terminal {
     /// A pipe: no colour, wide enough that nothing is cut.
     fn default() -> Self {
-        Self { columns: 120, colours: false }
+        Self { columns: 120, rows: None, colours: false }
     }
 }
 
@@ -71,6 +73,22 @@ pub fn spark(values: &[f64]) -> String {
     values.iter().map(|&value| height(value)).collect()
 }
 
+/// Text broken between words into lines of at most `width` characters, each after `indent` spaces.
+pub fn wrapped(text: &str, width: usize, indent: usize) -> String {
+    let room = width.saturating_sub(indent).max(20);
+    let mut lines = Vec::new();
+    let mut line = String::new();
+    for word in text.split_whitespace() {
+        if !line.is_empty() && line.chars().count() + 1 + word.chars().count() > room {
+            lines.push(std::mem::take(&mut line));
+        }
+        line.push_str(if line.is_empty() { "" } else { " " });
+        line.push_str(word);
+    }
+    lines.push(line);
+    lines.iter().map(|line| format!("{:indent$}{line}", "")).collect::<Vec<_>>().join("\n")
+}
+
 /// Text that a hostile file cannot use to move the cursor: control characters become their picture.
 pub fn plain(text: &str) -> String {
     text.chars()
@@ -123,8 +141,14 @@ mod tests {
     }
 
     #[test]
+    fn words_stay_whole() {
+        assert_eq!(wrapped("one two three four five six", 22, 2), "  one two three four\n  five six");
+        assert_eq!(wrapped("", 22, 2), "  ");
+    }
+
+    #[test]
     fn no_colour_means_none() {
         assert_eq!(Terminal::default().heading("x"), "x");
-        assert!(Terminal { columns: 80, colours: true }.heading("x").contains('\u{1b}'));
+        assert!(Terminal { colours: true, ..Terminal::default() }.heading("x").contains('\u{1b}'));
     }
 }

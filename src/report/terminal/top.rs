@@ -1,20 +1,69 @@
 //! Runs as they stand, for a terminal that is drawn anew again and again.
 
-use comfy_table::CellAlignment::{Left, Right};
+use comfy_table::CellAlignment::{self, Left, Right};
 use serde_json::Value;
 
 use super::inspect::table;
-use super::paint::{Terminal, bar, spark, tail};
+use super::paint::{Terminal, bar, plain, spark, tail};
 use crate::report::number::{count, short};
 use crate::terms::Severity;
 
-/// Points of a loss line.
+/// Points of a loss line on a wide terminal.
 const SPARK: usize = 24;
+/// Everything of a row but name, bar and loss line, with the spaces between.
+const OTHERS: usize = 54;
 
 /// The published state, as `/api/v1/state` answers it, as a table; `now_seconds` since 1970 gives the ages.
+/// What does not fit on the screen is counted.
 pub fn top_text(state: &Value, now_seconds: f64, terminal: &Terminal) -> String {
     let runs = state["runs"]["items"].as_array().map_or(&[][..], Vec::as_slice);
-    let mut out = terminal.heading(&format!("weighbridge  {} runs", state["runs"]["total"]));
+    let mut out = headline(state, runs, terminal);
+    if let Some(trouble) = state["store_trouble"].as_str() {
+        let text = format!("nothing can be stored: {}", plain(trouble));
+        out.push_str(&terminal.severity(Severity::Critical, &text));
+        out.push('\n');
+    }
+    if runs.is_empty() {
+        out.push_str("no run yet: a run appears when its first checkpoint is complete\n");
+        return out;
+    }
+    let mut told: Vec<String> = runs.iter().filter_map(|run| worst_finding(run, terminal)).collect();
+    // Head, table's head, the line that counts the rest, and the one the cursor stands in; findings get a
+    // third of what is left.
+    let room = terminal.rows.map_or(usize::MAX, |rows| rows.saturating_sub(4).max(2));
+    told.truncate(room / 3);
+    let shown = &runs[..runs.len().min(room - told.len())];
+    let layout = Layout::of(shown, terminal);
+    let mut rows = table(&layout.header());
+    for run in shown {
+        rows.add_row(layout.row(run, now_seconds));
+    }
+    let text = rows.trim_fmt();
+    let mut lines = text.lines();
+    out.push_str(&format!("{}\n", terminal.quiet(lines.next().unwrap_or(""))));
+    for (text, run) in lines.zip(shown) {
+        out.push_str(&painted(text, run, terminal));
+        out.push('\n');
+    }
+    if shown.len() < runs.len() {
+        out.push_str(
+            &terminal.quiet(&format!("and {} more runs, none of them worse\n", runs.len() - shown.len())),
+        );
+    }
+    told.iter().for_each(|line| out.push_str(line));
+    out
+}
+
+fn headline(state: &Value, runs: &[Value], terminal: &Terminal) -> String {
+    let total = state["runs"]["total"].as_u64().unwrap_or(0);
+    let mut out =
+        terminal.heading(&format!("weighbridge  {total} {}", if total == 1 { "run" } else { "runs" }));
+    let sick = runs.iter().filter(|run| health(run).0.is_some()).count();
+    if sick > 0 {
+        out.push_str(&format!(", {sick} {} a person", if sick == 1 { "needs" } else { "need" }));
+    } else if !runs.is_empty() {
+        out.push_str(", nothing needs a person");
+    }
     if let Some(queue) = state["queue_checkpoints"].as_u64().filter(|queue| *queue > 0) {
         out.push_str(&format!("  {queue} checkpoints wait"));
     }
@@ -22,73 +71,95 @@ pub fn top_text(state: &Value, now_seconds: f64, terminal: &Terminal) -> String 
         out.push_str("  first scan under way");
     }
     out.push('\n');
-    if let Some(trouble) = state["store_trouble"].as_str() {
-        out.push_str(&terminal.severity(Severity::Critical, &format!("nothing can be stored: {trouble}\n")));
-    }
-    if runs.is_empty() {
-        out.push_str("no run yet: a run appears when its first checkpoint is complete\n");
-        return out;
-    }
-    let mut rows = table(&[
-        ("run", Left),
-        ("step", Right),
-        ("", Left),
-        ("age", Right),
-        ("loss", Right),
-        ("", Left),
-        ("health", Left),
-        ("last good", Right),
-    ]);
-    for run in runs {
-        rows.add_row(row(run, now_seconds, terminal));
-    }
-    out.push_str(&rows.trim_fmt());
-    out.push('\n');
-    for run in runs {
-        let finding = &run["first_open"];
-        if let (Some(severity), Some(summary)) =
-            (finding["severity"].as_str().and_then(Severity::from_name), finding["summary"].as_str())
-        {
-            let name = tail(run["run"].as_str().unwrap_or(""), 40);
-            out.push_str(&format!(
-                "{} {name}: {}\n",
-                terminal.severity(severity, severity.name()),
-                super::paint::plain(summary)
-            ));
-        }
-    }
     out
 }
 
-fn row(run: &Value, now_seconds: f64, terminal: &Terminal) -> Vec<String> {
-    let step = run["step"].as_u64();
-    let share = step.zip(run["max_steps"].as_u64()).map(|(step, max)| step as f64 / max.max(1) as f64);
-    let losses: Vec<f64> = run["losses"]
-        .as_array()
-        .into_iter()
-        .flatten()
-        .map(|point| point[1].as_f64().unwrap_or(f64::NAN))
-        .collect();
-    let thinned: Vec<f64> = losses.iter().copied().step_by(losses.len().div_ceil(SPARK).max(1)).collect();
-    vec![
-        tail(run["run"].as_str().unwrap_or(""), (terminal.columns / 3).max(12)),
-        step.map_or("–".to_owned(), count),
-        share.map_or(String::new(), |share| format!("{} {:3.0} %", bar(share, 8), share * 100.0)),
-        run["timestamp_seconds"].as_f64().map_or("–".to_owned(), |time| age(now_seconds - time)),
-        run["loss"].as_f64().map_or("–".to_owned(), short),
-        spark(&thinned),
-        health(run, terminal),
-        run["last_good"]["step"].as_u64().map_or("–".to_owned(), count),
-    ]
+fn worst_finding(run: &Value, terminal: &Terminal) -> Option<String> {
+    let finding = &run["first_open"];
+    let severity = finding["severity"].as_str().and_then(Severity::from_name)?;
+    let name = tail(run["run"].as_str().unwrap_or(""), (terminal.columns / 3).max(16));
+    let text = format!("{name}: {}", plain(finding["summary"].as_str()?));
+    let room = terminal.columns.saturating_sub(severity.name().len() + 1);
+    let text = if text.chars().count() > room {
+        text.chars().take(room.saturating_sub(1)).chain(['…']).collect()
+    } else {
+        text
+    };
+    Some(format!("{} {text}\n", terminal.severity(severity, severity.name())))
 }
 
-fn health(run: &Value, terminal: &Terminal) -> String {
+/// How wide the parts are that can give way.
+struct Layout {
+    name: usize,
+    spark: usize,
+    bar: usize,
+}
+
+impl Layout {
+    fn of(runs: &[Value], terminal: &Terminal) -> Self {
+        let longest =
+            runs.iter().filter_map(|run| run["run"].as_str()).map(|name| name.chars().count()).max();
+        let longest = longest.unwrap_or(0).max(12);
+        let room = terminal.columns.saturating_sub(OTHERS);
+        let spark = room.saturating_sub(longest + 2).min(SPARK);
+        let spark = if spark < 8 { 0 } else { spark };
+        let bar = room.saturating_sub(longest + spark + 2).min(8);
+        let bar = if bar < 4 { 0 } else { bar };
+        let name = room.saturating_sub(spark + bar + 1).clamp(12, longest);
+        Self { name, spark, bar }
+    }
+
+    fn header(&self) -> Vec<(&'static str, CellAlignment)> {
+        let mut header =
+            vec![("run", Left), ("step", Right), ("done", Right), ("age", Right), ("loss", Right)];
+        if self.spark > 0 {
+            header.push(("over time", Left));
+        }
+        header.extend([("health", Left), ("last good", Right)]);
+        header
+    }
+
+    fn row(&self, run: &Value, now_seconds: f64) -> Vec<String> {
+        let step = run["step"].as_u64();
+        let share = step.zip(run["max_steps"].as_u64()).map(|(step, max)| step as f64 / max.max(1) as f64);
+        let done = |share: f64| {
+            let space = if self.bar > 0 { " " } else { "" };
+            format!("{}{space}{:3.0} %", bar(share, self.bar), share * 100.0)
+        };
+        let mut row = vec![
+            tail(run["run"].as_str().unwrap_or(""), self.name),
+            step.map_or("–".to_owned(), count),
+            share.map_or(String::new(), done),
+            run["timestamp_seconds"].as_f64().map_or("–".to_owned(), |time| age(now_seconds - time)),
+            run["loss"].as_f64().map_or("–".to_owned(), short),
+        ];
+        if self.spark > 0 {
+            let losses = run["losses"].as_array().into_iter().flatten();
+            let losses: Vec<f64> = losses.map(|point| point[1].as_f64().unwrap_or(f64::NAN)).collect();
+            let every = losses.len().div_ceil(self.spark).max(1);
+            row.push(spark(&losses.iter().copied().step_by(every).collect::<Vec<_>>()));
+        }
+        row.push(health(run).1);
+        row.push(run["last_good"]["step"].as_u64().map_or("–".to_owned(), count));
+        row
+    }
+}
+
+fn health(run: &Value) -> (Option<Severity>, String) {
     let open = |name: &str| run["open"][name].as_u64().unwrap_or(0);
     match (open("critical"), open("warning")) {
-        (0, 0) => "healthy".to_owned(),
-        (0, warnings) => terminal.severity(Severity::Warning, &format!("{warnings} warning")),
-        (critical, _) => terminal.severity(Severity::Critical, &format!("{critical} critical")),
+        (0, 0) => (None, "healthy".to_owned()),
+        (0, warnings) => (Some(Severity::Warning), format!("{warnings} warning")),
+        (critical, _) => (Some(Severity::Critical), format!("{critical} critical")),
     }
+}
+
+/// A row's line with its health in colour: escapes inside cells would count as width.
+fn painted(line: &str, run: &Value, terminal: &Terminal) -> String {
+    let (severity, words) = health(run);
+    let Some((severity, at)) = severity.zip(line.rfind(&words)) else { return line.to_owned() };
+    let (before, after) = line.split_at(at);
+    format!("{before}{}{}", terminal.severity(severity, &words), &after[words.len()..])
 }
 
 fn age(seconds: f64) -> String {
@@ -126,6 +197,28 @@ mod tests {
             assert!(text.contains(part), "{part} in {text}");
         }
         assert!(!text.contains('\u{1b}'), "a run's name cannot move the cursor");
+    }
+
+    #[test]
+    fn everything_keeps_to_the_screen() {
+        let run = |i: usize| {
+            let sick = usize::from(i == 0);
+            json!({
+                "run": format!("a-long-name-of-a-run-that-somebody-gave-{i}"), "step": 12_000 + i, "max_steps": 24_000,
+                "timestamp_seconds": 100.0, "loss": 2.5, "losses": (0..99).map(|x| [x, 99 - x]).collect::<Vec<_>>(),
+                "open": { "critical": sick, "warning": 0, "info": 0 }, "last_good": { "step": 11_000 },
+                "first_open": (i == 0).then(|| json!({ "severity": "critical", "summary": "x".repeat(200) })),
+            })
+        };
+        let items: Vec<Value> = (0..50).map(run).collect();
+        let state = json!({ "ready": true, "queue_checkpoints": 0, "runs": { "total": 50, "items": items } });
+        for (columns, rows) in [(80, 24), (100, 30), (160, 50), (240, 80)] {
+            let terminal = Terminal { columns, rows: Some(rows), colours: false };
+            let text = top_text(&state, 220.0, &terminal);
+            let widest = text.lines().map(|line| line.chars().count()).max().unwrap();
+            assert!(widest <= columns, "{widest} characters on {columns} columns\n{text}");
+            assert!(text.lines().count() < rows, "{} lines on {rows} rows\n{text}", text.lines().count());
+        }
     }
 
     #[test]

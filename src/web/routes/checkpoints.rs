@@ -20,48 +20,48 @@ use crate::web::app::Site;
 
 /// Checkpoints.
 pub const ROUTES: &[Route] = &[
-    Route {
-        path: "/api/v1/runs/{run}/checkpoints/{step}",
-        summary: "Every number of a checkpoint, as inspect --format json writes them",
-        query: &[ATTEMPT],
-        answer: Answer::Json("Inspection"),
-        handler: || get(checkpoint),
-    },
-    Route {
-        path: "/api/v1/runs/{run}/checkpoints/{step}/summary",
-        summary: "A checkpoint without its tensors: facts, totals, the five questions answered",
-        query: &[ATTEMPT],
-        answer: Answer::Json("Summary"),
-        handler: || get(summary),
-    },
-    Route {
-        path: "/api/v1/runs/{run}/checkpoints/{step}/tensors",
-        summary: "The checkpoint's tensors with their values",
-        query: &[ATTEMPT, TENSOR, LIMIT, OFFSET],
-        answer: Answer::Page("Tensor"),
-        handler: || get(tensors),
-    },
-    Route {
-        path: "/api/v1/runs/{run}/checkpoints/{step}/figures",
-        summary: "All pictures of a checkpoint that stored numbers can draw",
-        query: &[ATTEMPT, TENSOR, ROLE, LAYER],
-        answer: Answer::List("Figure"),
-        handler: || get(pictures),
-    },
-    Route {
-        path: "/api/v1/runs/{run}/checkpoints/{step}/figures/{figure}",
-        summary: "One picture of a checkpoint, from its weights where it needs them",
-        query: &[ATTEMPT, TENSOR, ROLE, LAYER, DIMENSIONS, ROWS, COLUMNS, WEIGHTS],
-        answer: Answer::Json("Figure"),
-        handler: || get(picture),
-    },
-    Route {
-        path: "/api/v1/runs/{run}/checkpoints/{step}/tensor",
-        summary: "One tensor: its numbers now, and what they were over the run",
-        query: &[ATTEMPT, TENSOR],
-        answer: Answer::Json("TensorView"),
-        handler: || get(tensor),
-    },
+    Route::new(
+        "/api/v1/runs/{run}/checkpoints/{step}",
+        "Every number of a checkpoint, as inspect --format json writes them",
+        &[ATTEMPT],
+        Answer::Json("Inspection"),
+        || get(checkpoint),
+    ),
+    Route::new(
+        "/api/v1/runs/{run}/checkpoints/{step}/summary",
+        "A checkpoint without its tensors: facts, totals, the five questions answered",
+        &[ATTEMPT],
+        Answer::Json("Summary"),
+        || get(summary),
+    ),
+    Route::new(
+        "/api/v1/runs/{run}/checkpoints/{step}/tensors",
+        "The checkpoint's tensors with their values",
+        &[ATTEMPT, TENSOR, LIMIT, OFFSET],
+        Answer::Page("Tensor"),
+        || get(tensors),
+    ),
+    Route::new(
+        "/api/v1/runs/{run}/checkpoints/{step}/figures",
+        "All pictures of a checkpoint that stored numbers can draw",
+        &[ATTEMPT, TENSOR, ROLE, LAYER],
+        Answer::List("Figure"),
+        || get(pictures),
+    ),
+    Route::new(
+        "/api/v1/runs/{run}/checkpoints/{step}/figures/{figure}",
+        "One picture of a checkpoint, from its weights where it needs them",
+        &[ATTEMPT, TENSOR, ROLE, LAYER, DIMENSIONS, ROWS, COLUMNS, WEIGHTS],
+        Answer::Json("Figure"),
+        || get(picture),
+    ),
+    Route::new(
+        "/api/v1/runs/{run}/checkpoints/{step}/tensor",
+        "One tensor: its numbers now, and what they were over the run",
+        &[ATTEMPT, TENSOR],
+        Answer::Json("TensorView"),
+        || get(tensor),
+    ),
 ];
 
 /// Every picture of a checkpoint, whatever view shows it.

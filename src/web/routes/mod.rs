@@ -41,6 +41,19 @@ pub struct Route {
     pub handler: fn() -> MethodRouter<Site>,
 }
 
+impl Route {
+    /// An entry, its fields in their order.
+    pub const fn new(
+        path: &'static str,
+        summary: &'static str,
+        query: &'static [asked::Parameter],
+        answer: Answer,
+        handler: fn() -> MethodRouter<Site>,
+    ) -> Self {
+        Self { path, summary, query, answer, handler }
+    }
+}
+
 /// What a route answers with.
 pub enum Answer {
     /// JSON of that schema.

@@ -14,7 +14,7 @@ function layoutOf(figure, width) {
   const known = LAYOUTS[figure.id] || { across: figure.panels.length > 1 ? 2 : 1, rows: Math.ceil((figure.panels.length || 1) / 2), height: 280 };
   const labels = figure.panels[0]?.y.scale.labels;
   const height = labels ? Math.min(760, Math.max(220, labels.length * 13 + 50)) : known.height;
-  let across = known.across;
+  let across = Math.min(known.across, figure.panels.length || known.across);
   while (across > 1 && width / across < 230) across--;
   return { ...known, across, height };
 }

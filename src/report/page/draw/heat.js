@@ -35,6 +35,23 @@ function heatImage(mark, columns, colours) {
   return canvas.toDataURL();
 }
 
+// Where single elements are large enough, their values stand in them.
+function cellValues(mark, group, plot) {
+  const wide = (plot.right - plot.left) / mark.columns, high = (plot.bottom - plot.top) / mark.rows;
+  if (mark.at || wide < 40 || high < 15) return;
+  const table = ramp(mark.ramp), span = mark.high - mark.low || 1;
+  for (let i = 0; i < mark.rows * mark.columns; i++) {
+    const value = mark.values[i];
+    if (!isNumber(value ?? null)) continue;
+    const c = 3 * Math.round(255 * Math.min(1, Math.max(0, (value - mark.low) / span)));
+    const light = 0.299 * table[c] + 0.587 * table[c + 1] + 0.114 * table[c + 2] > 140;
+    group.append(svg("text", {
+      x: plot.left + ((i % mark.columns) + 0.5) * wide, y: plot.top + (Math.floor(i / mark.columns) + 0.5) * high + 3.5,
+      "text-anchor": "middle", "font-size": 10, fill: light ? "#171b21" : "#ffffff", "pointer-events": "none",
+    }, short(value, 3)));
+  }
+}
+
 let gradients = 0;
 
 // The bar that says which colour is which value.
@@ -60,6 +77,7 @@ DRAWERS.heat = function (mark, sx, sy, group, colours, plot) {
     x: plot.left, y: plot.top, width: plot.right - plot.left, height: plot.bottom - plot.top,
     preserveAspectRatio: "none", href: heatImage(mark, exact, colours), style: null, "image-rendering": "pixelated",
   }));
+  cellValues(mark, group, plot);
   plot.heat = {
     mark,
     cell(px, py) {

@@ -140,7 +140,9 @@ function drawShares(mark, root, width, height, colours) {
   mark.values.forEach((value, i) => {
     const share = value / total, end = angle + share * 2 * Math.PI * 0.99999, large = share > 0.5 ? 1 : 0;
     const at = (r, a) => `${(cx + r * Math.cos(a)).toFixed(2)} ${(cy + r * Math.sin(a)).toFixed(2)}`;
-    root.append(svg("path", {
+    // An arc that ends where it began is none.
+    if (share > 0.999) root.append(svg("circle", { cx, cy, r: (radius + inner) / 2, fill: "none", stroke: toneColour(mark.tones[i], colours), "stroke-width": radius - inner }));
+    else root.append(svg("path", {
       d: `M${at(radius, angle)}A${radius} ${radius} 0 ${large} 1 ${at(radius, end)}L${at(inner, end)}A${inner} ${inner} 0 ${large} 0 ${at(inner, angle)}Z`,
       fill: toneColour(mark.tones[i], colours), stroke: colours.paper, "stroke-width": 1.5,
     }));

@@ -26,8 +26,8 @@ async function tensorView({ run, step, name, parameters }) {
   const t = data.tensor, numbers = el("tbody");
   const byName = new Map(catalog.map((m) => [m.name, m]));
   const list = (tensor) => numbers.replaceChildren(
-    ...Object.entries(tensor.metrics).map(([metric, value]) => el("tr", { title: byName.get(metric)?.help }, el("td", null, words(metric)), el("td", { class: "num" }, short(value, 6)), el("td", { class: "quiet" }, byName.get(metric)?.healthy || ""))),
-    ...Object.entries(tensor.absent).map(([metric, why]) => el("tr", null, el("td", { class: "quiet" }, words(metric)), el("td", { class: "num quiet" }, "–"), el("td", { class: "quiet" }, why))));
+    ...Object.entries(tensor.metrics).map(([metric, value]) => el("tr", { title: byName.get(metric)?.help }, el("td", null, words(metric)), el("td", { class: "num" }, short(value, 6)), el("td", { class: "quiet wrap" }, byName.get(metric)?.healthy || ""))),
+    ...Object.entries(tensor.absent).map(([metric, why]) => el("tr", null, el("td", { class: "quiet" }, words(metric)), el("td", { class: "num quiet" }, "–"), el("td", { class: "quiet wrap" }, why))));
   list(t);
   const sharpen = latestOnly(async () => {
     const entry = now;
