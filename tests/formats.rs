@@ -77,7 +77,10 @@ fn check(folder: &Path, path: &Path, case: &Case) {
         list.sort();
         list
     };
-    let skipped = opened.skipped.iter().map(|skipped| (skipped.name.clone(), skipped.elements)).collect();
+    let listed = opened.skipped.iter().chain(&opened.beside);
+    let listed = listed.map(|skipped| (skipped.name.clone(), skipped.elements));
+    let states = opened.optimizer.tensors().iter().map(|state| (state.name.to_string(), state.elements()));
+    let skipped = listed.chain(states).collect();
     assert_eq!(sorted(skipped), sorted(case.rest.skipped.clone()), "{title}: skipped");
     assert!(opened.skipped.iter().all(|skipped| !skipped.reason.is_empty()));
     assert_eq!(opened.tied, case.rest.tied, "{title}: tied");

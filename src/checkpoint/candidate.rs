@@ -1,6 +1,7 @@
 //! Something on disk that looks like a checkpoint.
 
-use std::path::PathBuf;
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
 
 use crate::terms::{FileStamp, Problem, RunId, Step, StepSource};
 
@@ -56,6 +57,21 @@ impl Candidate {
         self.weights.iter().map(|file| self.root.join(file))
     }
 
+    /// Files that hold states of optimizers beside the weights, relative to `root`: `optimizer.pt`,
+    /// `optimizer_1.bin`, `distrib_optim.pt`, and the distributed ones in `optimizer_0/`. Formats that keep
+    /// both in one file have them in `weights`.
+    pub fn optimizer_files(&self) -> Vec<PathBuf> {
+        if self.root == self.path.parent().unwrap_or(&self.path) {
+            return Vec::new();
+        }
+        let below = self.root.strip_prefix(&self.run_directory).unwrap_or(&self.root);
+        let files = self.files.iter().filter_map(|file| file.path.strip_prefix(below).ok());
+        files
+            .filter(|path| is_optimizer(path) && !self.weights.iter().any(|weight| weight == path))
+            .map(Into::into)
+            .collect()
+    }
+
     /// Stamps of the files that hold weights, in the order of `weights`.
     pub fn weight_stamps(&self) -> impl Iterator<Item = &FileStamp> + '_ {
         let below = self.root.strip_prefix(&self.run_directory).unwrap_or(&self.root);
@@ -64,6 +80,14 @@ impl Candidate {
             self.files.iter().find(|file| file.path == path)
         })
     }
+}
+
+fn is_optimizer(path: &Path) -> bool {
+    let text = |part: Option<&OsStr>| part.and_then(OsStr::to_str).unwrap_or_default().to_owned();
+    let (name, folder) = (text(path.file_name()), text(path.parent().and_then(Path::file_name)));
+    let is_torch = name.ends_with(".pt") || name.ends_with(".bin") || name.ends_with(".pth");
+    let of_folder = folder.starts_with("optimizer_") && (name == ".metadata" || name.ends_with(".distcp"));
+    of_folder || is_torch && (name.starts_with("optimizer") || name.starts_with("distrib_optim"))
 }
 
 /// A path that cannot be taken as a checkpoint.

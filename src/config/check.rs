@@ -115,6 +115,7 @@ fn weighing(raw: &Raw, text: &str) -> Result<daemon::Weighing, Error> {
         tensor: tensor::Settings {
             follow_symlinks_out: watch.follow_symlinks_out,
             spare_page_cache: weigh.spare_page_cache,
+            optimizer_states: weigh.optimizer_states,
         },
         checkpoint: checkpoint::Settings {
             depth_max: watch.depth_max,

@@ -104,6 +104,7 @@ pub struct Weigh {
     pub spectra_budget_seconds: f64,
     pub bytes_per_second: u64,
     pub spare_page_cache: bool,
+    pub optimizer_states: bool,
 }
 
 impl Default for Weigh {
@@ -116,6 +117,7 @@ impl Default for Weigh {
             spectra_budget_seconds: 10.0,
             bytes_per_second: 0,
             spare_page_cache: true,
+            optimizer_states: true,
         }
     }
 }

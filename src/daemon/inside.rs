@@ -21,7 +21,8 @@ pub(super) fn with_step_inside<'a>(
         return Cow::Borrowed(candidate);
     }
     // Only headers are read. A fault in reading them is told when the checkpoint is weighed.
-    let open = AssertUnwindSafe(|| tensor::open(&candidate.root, &candidate.weights, settings).step);
+    let settings = tensor::Settings { optimizer_states: false, spare_page_cache: false, ..settings.clone() };
+    let open = AssertUnwindSafe(|| tensor::open(&candidate.root, &candidate.weights, &settings).step);
     match catch_unwind(open).ok().flatten().filter(|&step| step <= STEP_MAX) {
         Some(step) => {
             Cow::Owned(Candidate { step: Step(step), step_source: StepSource::Inside, ..candidate.clone() })

@@ -267,7 +267,7 @@ impl Scales<'_> {
 
     fn fill(&self, reading: &mut Reading, work: &Work<'_>, progress: &dyn Progress) {
         let (candidate, weighing) = (work.candidate, self.weighing);
-        let opened = tensor::open(&candidate.root, &candidate.weights, &weighing.tensor);
+        let opened = self.open(candidate);
         let (config, config_problems) = checkpoint::model_config(candidate);
         let map = model::understand_with(opened.source.tensors(), config.as_ref(), &weighing.families);
         reading.family.clone_from(&map.family);
@@ -288,10 +288,26 @@ impl Scales<'_> {
         reading.tensors = weighed.tensors;
         reading.subjects = weighed.subjects;
         reading.problems.extend(weighed.problems);
+        let states = self.paced(opened.optimizer);
+        let (remarks, problems) =
+            measure::weigh_optimizer(&states, work.plan, progress, &mut reading.subjects);
+        reading.remarks.extend(remarks);
+        reading.problems.extend(problems);
+    }
+
+    /// The weights, and the optimizer's files beside them where they are wanted.
+    fn open(&self, candidate: &Candidate) -> tensor::Opened {
+        let settings = &self.weighing.tensor;
+        let mut files = candidate.weights.clone();
+        if settings.optimizer_states {
+            files.extend(candidate.optimizer_files());
+        }
+        tensor::open(&candidate.root, &files, settings)
     }
 
     fn reopen(&self, before: &Candidate) -> Paced {
-        self.paced(tensor::open(&before.root, &before.weights, &self.weighing.tensor).source)
+        let weights_only = tensor::Settings { optimizer_states: false, ..self.weighing.tensor.clone() };
+        self.paced(tensor::open(&before.root, &before.weights, &weights_only).source)
     }
 
     fn paced(&self, source: Arc<dyn BlockSource>) -> Paced {

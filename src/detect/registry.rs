@@ -29,6 +29,7 @@ pub static DETECTORS: &[&dyn Detector] = &[
     &standing_still::OPTIMIZER_NOT_STEPPING,
     &requantized::RULE,
     &bit_flip::RULE,
+    &optimizer_state_broken::RULE,
     &overdue_checkpoint::RULE,
     &learning_rate_jump::RULE,
     &swapped_layers::RULE,
@@ -49,4 +50,5 @@ pub static DETECTORS: &[&dyn Detector] = &[
     &loss_not_finite::RULE,
     &abnormal_speed::RULE,
     &optimizer_state_lost::RULE,
+    &optimizer_state_blowup::RULE,
 ];

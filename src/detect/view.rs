@@ -99,6 +99,12 @@ impl<'a> View<'a> {
         self.history.column(&Subject::Tensor(tensor.facts.name.clone()), metric)
     }
 
+    /// The reading's value of one of the model's own metrics.
+    pub fn model(&self, metric: &'static str) -> Option<f64> {
+        let model = self.reading.subjects.iter().find(|subject| subject.subject == Subject::Model)?;
+        model.samples.get(metric).copied()
+    }
+
     /// Newest past value of a tensor's metric.
     pub fn last(&self, tensor: &TensorReading, metric: &'static str) -> Option<f64> {
         self.past(tensor, metric).iter().rev().find(|value| value.is_finite()).map(|&value| f64::from(value))

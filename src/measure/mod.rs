@@ -37,6 +37,7 @@ mod lmoments;
 mod matrices;
 mod moments;
 mod normal;
+mod optimizer;
 mod plan;
 mod refine;
 mod registry;
@@ -52,6 +53,7 @@ mod testing;
 mod totals;
 mod weigh;
 
+pub use optimizer::weigh_optimizer;
 pub use plan::{Plan, Previous, Progress, QUANTILES, SKETCH_LEN};
 pub use weigh::{Weighed, weigh};
 
@@ -72,6 +74,7 @@ const FAMILIES: &[&[MetricDef]] = &[
     matrices::adapters::DEFS,
     matrices::experts::DEFS,
     totals::DEFS,
+    optimizer::DEFS,
 ];
 
 /// Every metric, in the order in which they are shown.

@@ -9,7 +9,7 @@ use crate::terms::{
     SubjectReading, Tier, Unit,
 };
 
-const MODEL: MetricDef = MetricDef {
+pub(super) const MODEL: MetricDef = MetricDef {
     name: "",
     family: Family::Model,
     subject: SubjectKind::Model,

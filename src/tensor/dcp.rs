@@ -34,7 +34,7 @@ impl Format for Dcp {
 
     fn summary(&self) -> &'static str {
         "`.metadata` with `*.distcp` of any number of ranks (FSDP, tensor parallel): chunks are put together by \
-         their offsets; optimizer states are listed as skipped"
+         their offsets; optimizer states are looked into"
     }
 
     fn endings(&self) -> &'static [&'static str] {
@@ -131,19 +131,21 @@ impl Reader<'_> {
                 if is_step(path, part) && count == 1 {
                     self.step_of_tensor(items);
                 }
-                if let Some(reason) = part.reason(name) {
-                    return self.found.skip(name, count, reason);
+                let moments = part == Part::Optimizer && self.found.wants_optimizer();
+                if let Some(reason) = part.reason(name).filter(|_| !moments) {
+                    return torch::pass_over(part, name, shape, count, reason, self.found);
                 }
                 let Some(known) = torch::dtype_of(dtype) else {
-                    return self.found.skip(name, count, format!("dtype {} cannot be weighed", tame(dtype)));
+                    let reason = format!("dtype {} cannot be weighed", tame(dtype));
+                    return torch::pass_over(part, name, shape, count, reason, self.found);
                 };
                 if items.is_empty() {
                     let detail = "the metadata names no chunk of it";
                     let problem = file.problem(ProblemKind::Missing, detail, SAVE_AGAIN);
-                    return self.found.refuse(name, count, problem);
+                    return self.refuse(name, count, moments, problem);
                 }
-                if let Err(problem) = self.chunks(name, shape, known, items) {
-                    self.found.refuse(name, count, problem);
+                if let Err(problem) = self.chunks(name, shape, known, items, moments) {
+                    self.refuse(name, count, moments, problem);
                 }
             }
             What::Bytes => {
@@ -155,7 +157,24 @@ impl Reader<'_> {
         }
     }
 
-    fn chunks(&mut self, name: &str, shape: &[u64], dtype: Dtype, items: &[&Item]) -> Result<(), Problem> {
+    /// A fault of a tensor, which is missing from the model then, or of an optimizer's state.
+    fn refuse(&mut self, name: &str, count: u64, moments: bool, mut problem: Problem) {
+        if moments {
+            problem.tensor = Some(tame(name));
+            self.found.problem(problem);
+        } else {
+            self.found.refuse(name, count, problem);
+        }
+    }
+
+    fn chunks(
+        &mut self,
+        name: &str,
+        shape: &[u64],
+        dtype: Dtype,
+        items: &[&Item],
+        moments: bool,
+    ) -> Result<(), Problem> {
         let mut pieces = Vec::with_capacity(items.len());
         for item in items {
             let (input, view, entry) = self.chunk(item)?;
@@ -187,7 +206,13 @@ impl Reader<'_> {
             let offset = entry.offset + skip;
             pieces.push(Piece { input, offset, begin, size: view.shape, strides: view.strides });
         }
-        pieces.into_iter().for_each(|piece| self.found.add_chunk(name, dtype, Some(shape), piece));
+        for piece in pieces {
+            if moments {
+                self.found.add_optimizer_chunk(name, dtype, shape, piece);
+            } else {
+                self.found.add_chunk(name, dtype, Some(shape), piece);
+            }
+        }
         Ok(())
     }
 

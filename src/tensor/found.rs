@@ -31,6 +31,11 @@ pub struct Found {
     tensors: Vec<TensorInfo>,
     places: Vec<Place>,
     by_name: HashMap<Arc<str>, usize>,
+    /// Chunks, tensors and places of optimizer states, by the same rules; the same name may come from
+    /// several ranks' files.
+    optimizer: Optimizer,
+    /// Listed, not weighed, and no part of the model.
+    pub beside: Vec<SkippedTensor>,
     /// Listed, not weighed.
     pub skipped: Vec<SkippedTensor>,
     /// Names that share one storage.
@@ -55,6 +60,8 @@ impl Found {
             tensors: Vec::new(),
             places: Vec::new(),
             by_name: HashMap::new(),
+            optimizer: Optimizer::default(),
+            beside: Vec::new(),
             skipped: Vec::new(),
             tied: Vec::new(),
             step: None,
@@ -153,6 +160,52 @@ impl Found {
         }
     }
 
+    /// True when the content of optimizer states is wanted, not only their names and sizes.
+    pub fn wants_optimizer(&self) -> bool {
+        self.settings.optimizer_states
+    }
+
+    /// Adds an optimizer's state whose place was checked to lie inside its file.
+    pub fn add_optimizer(&mut self, file: &Input, name: &str, dtype: Dtype, shape: Vec<u64>, place: Place) {
+        if self.optimizer.placed.tensors.len() < TENSORS_MAX {
+            let info = TensorInfo { name: tame(name).into(), dtype, shape, file: file.path().to_owned() };
+            self.optimizer.placed.tensors.push(info);
+            self.optimizer.placed.places.push(place);
+        }
+    }
+
+    /// Adds a part of an optimizer's state, as [`Found::add_chunk`] does of a tensor.
+    pub fn add_optimizer_chunk(&mut self, name: &str, dtype: Dtype, shape: &[u64], piece: Piece) {
+        let chunked = &mut self.optimizer.chunked;
+        if chunked.len() < TENSORS_MAX || chunked.contains_key(name) {
+            let of_name = chunked.entry(name.to_owned());
+            of_name.or_insert_with(|| Chunked::new(dtype, Some(shape))).add(dtype, piece);
+        }
+    }
+
+    fn assemble_optimizer(&mut self) {
+        for (name, chunked) in std::mem::take(&mut self.optimizer.chunked) {
+            let Some(file) = chunked.file().map(Arc::clone) else { continue };
+            let dtype = chunked.dtype;
+            match chunked.assemble() {
+                Ok((shape, place)) => self.add_optimizer(&file, &name, dtype, shape, place),
+                Err((kind, detail)) => {
+                    let mut problem =
+                        file.problem(kind, detail, "save the checkpoint again, with all its files");
+                    problem.tensor = Some(tame(&name));
+                    self.problem(problem);
+                }
+            }
+        }
+    }
+
+    /// Lists what lies beside the model and is not weighed: it does not count as missing from it.
+    pub fn pass_over(&mut self, name: &str, elements: u64, reason: impl Into<String>) {
+        if self.beside.len() < TENSORS_MAX {
+            self.beside.push(SkippedTensor { name: tame(name), elements, reason: reason.into() });
+        }
+    }
+
     /// Lists a tensor that cannot or should not be weighed.
     pub fn skip(&mut self, name: &str, elements: u64, reason: impl Into<String>) {
         if self.skipped.len() < TENSORS_MAX {
@@ -180,6 +233,7 @@ impl Found {
     /// The checkpoint as a whole.
     pub fn finish(mut self) -> Opened {
         self.assemble();
+        self.assemble_optimizer();
         if self.problems_untold > 0 {
             let detail = format!("{} more problems are not told one by one", self.problems_untold);
             let first = self.files.keys().next().cloned().unwrap_or_default();
@@ -188,6 +242,8 @@ impl Found {
         }
         Opened {
             source: Arc::new(Placed { tensors: self.tensors, places: self.places }),
+            optimizer: Arc::new(self.optimizer.placed),
+            beside: self.beside,
             skipped: self.skipped,
             problems: self.problems,
             tied: self.tied,
@@ -197,7 +253,15 @@ impl Found {
     }
 }
 
+/// What is known of the optimizer's states.
+#[derive(Default)]
+struct Optimizer {
+    chunked: IndexMap<String, Chunked>,
+    placed: Placed,
+}
+
 /// Tensors and where each one lies.
+#[derive(Default)]
 struct Placed {
     tensors: Vec<TensorInfo>,
     places: Vec<Place>,

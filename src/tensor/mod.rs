@@ -39,7 +39,7 @@ pub use found::Found;
 pub use input::Input;
 
 /// What the user can choose about opening files.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Settings {
     /// Weigh files that a symbolic link in the checkpoint names outside of it, as the cache of the
     /// Hugging Face Hub does. Off by default: a link must not lead the daemon out of what it watches.
@@ -47,12 +47,27 @@ pub struct Settings {
     /// Tell the system after a weighing that the files will not be read again soon, so that their pages do
     /// not push a training job's data out of memory.
     pub spare_page_cache: bool,
+    /// Find out where the states of optimizers lie, to be looked into. On by default; off, they are told
+    /// by name and size only where that costs nothing.
+    pub optimizer_states: bool,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self { follow_symlinks_out: false, spare_page_cache: false, optimizer_states: true }
+    }
 }
 
 /// One checkpoint, opened.
 pub struct Opened {
     /// Its tensors, to be read by position.
     pub source: Arc<dyn BlockSource>,
+    /// States of optimizers, by their path in the file: moments, master weights, steps. No part of the
+    /// model: names may come twice, from several ranks.
+    pub optimizer: Arc<dyn BlockSource>,
+    /// What lies beside the model and is not weighed: states of random number generators, optimizer
+    /// states that cannot be read, single numbers.
+    pub beside: Vec<SkippedTensor>,
     /// Tensors that are there and cannot or should not be weighed.
     pub skipped: Vec<SkippedTensor>,
     /// What is wrong with the files.
@@ -117,7 +132,7 @@ pub fn check_lengths(path: &Path) -> Option<Problem> {
     };
     let directory = if directory.as_os_str().is_empty() { Path::new(".") } else { directory };
     // Whether a link may lead out is decided when the checkpoint is opened; here only the length counts.
-    let settings = Settings { follow_symlinks_out: true, spare_page_cache: false };
+    let settings = Settings { follow_symlinks_out: true, optimizer_states: false, spare_page_cache: false };
     match Input::open(directory, Path::new(name), true, &settings) {
         Ok(file) => match recognise(&file) {
             Ok(format) => format.check_lengths(&file),

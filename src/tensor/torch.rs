@@ -43,23 +43,49 @@ pub fn add_tensors(
     }
     found.step = found.step.or(step_inside(pickle, pickle.root));
     let mut adder = Adder { input, storages, delivered: 0, shared: HashMap::new() };
+    let of_optimizer = is_optimizer_file(input.path());
     for mut leaf in contents.leaves {
+        if of_optimizer && leaf.part != Part::Random {
+            leaf.part = Part::Optimizer;
+        }
         if leave_out(&leaf.name) {
             continue;
         }
         leaf.name.insert_str(0, &rank);
-        let part = leaf.part.reason(&leaf.name);
-        match (leaf.what, part) {
-            (Rebuilt::Tensor(view), None) => adder.add(&leaf.name, view, found),
-            (Rebuilt::Tensor(view), Some(reason)) => {
-                found.skip(&leaf.name, elements(&view.shape).unwrap_or(0), reason);
+        let reason = leaf.part.reason(&leaf.name);
+        match (leaf.what, leaf.part) {
+            (Rebuilt::Tensor(view), Part::Model) => adder.add(&leaf.name, view, found),
+            (Rebuilt::Tensor(view), Part::Optimizer) if found.wants_optimizer() => {
+                adder.add_optimizer(&leaf.name, &view, found);
             }
-            (Rebuilt::Skipped { elements, reason }, part) => {
-                found.skip(&leaf.name, elements, part.unwrap_or(reason));
+            (Rebuilt::Tensor(view), part) => {
+                let count = elements(&view.shape).unwrap_or(0);
+                pass_over(part, &leaf.name, &view.shape, count, reason.unwrap_or_default(), found);
+            }
+            (Rebuilt::Skipped { elements, reason: of_tensor }, part) => {
+                let reason = reason.unwrap_or(of_tensor);
+                pass_over(part, &leaf.name, &[elements], elements, reason, found);
             }
             (Rebuilt::Other, _) => {}
         }
     }
+}
+
+/// Lists what is not weighed: optimizer, generators and single numbers beside the model, anything else as
+/// missing from it.
+pub fn pass_over(part: Part, name: &str, shape: &[u64], count: u64, reason: String, found: &mut Found) {
+    match part {
+        Part::Optimizer | Part::Random => found.pass_over(name, count, reason),
+        Part::Beside if shape.is_empty() => found.pass_over(name, count, reason),
+        Part::Model | Part::Beside => found.skip(name, count, reason),
+    }
+}
+
+/// Files that hold nothing but an optimizer's states, whatever their keys are: `optimizer.pt`,
+/// `optimizer_1.bin`, `distrib_optim.pt`.
+fn is_optimizer_file(path: &Path) -> bool {
+    let name = path.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default();
+    name.starts_with("optimizer") || name.starts_with("distrib_optim")
 }
 
 /// Ranks of tensor parallelism each have a part of every tensor under the same name, in files or
@@ -136,6 +162,25 @@ impl Adder<'_> {
                 }
             }
             Err(problem) => found.refuse(name, elements(&view.shape).unwrap_or(0), problem),
+        }
+    }
+
+    /// A state of an optimizer. A fault in it is told; it is never missing from the model.
+    fn add_optimizer(&mut self, name: &str, view: &TensorView, found: &mut Found) {
+        match self.locate(view) {
+            Ok((entry, skip, _)) => match place(self.input, view, &entry, skip) {
+                Some(place) => {
+                    found.add_optimizer(self.input, name, view.dtype, view.shape.clone(), place);
+                }
+                None => {
+                    let count = elements(&view.shape).unwrap_or(0);
+                    found.pass_over(name, count, "a strided view into a compressed entry");
+                }
+            },
+            Err(mut problem) => {
+                problem.tensor = Some(tame(name));
+                found.problem(problem);
+            }
         }
     }
 

@@ -21,7 +21,7 @@ impl Format for TorchZip {
 
     fn summary(&self) -> &'static str {
         "state dicts, nested or wrapped by a trainer, and modules saved whole; strides and shared storages; \
-         optimizer states, sparse and quantised tensors are listed as skipped"
+         sparse and quantised tensors are listed as skipped; optimizer states are looked into"
     }
 
     fn endings(&self) -> &'static [&'static str] {

@@ -6,6 +6,7 @@
 //! at 16 TENSORS metric = 3          one checkpoint, counted from 1; `16..` from there on, `16..18` three of them
 //! at 16.. TENSORS metric *= 1.2     also += and -=; `^=` multiplies once more at every further checkpoint
 //! at 16 head L.H metric = 0         a head instead of tensors (globs)
+//! at 16 model metric = 0            the model's own metrics
 //! at 16 TENSORS drop                also: hash_of 5, equals TENSOR, sketch_of TENSOR, shape 8x8, dtype BF16
 //! at 16 problem truncated FILE      also: unreadable, malformed, missing, bug
 //! at 16.. log loss = 5.6            also learning_rate, grad_norm; NaN may be given
@@ -21,7 +22,9 @@ use std::path::Path;
 
 use globset::Glob;
 use weighbridge::detect::{Expected, Settings, Silence};
-use weighbridge::terms::{Dtype, Finding, Problem, ProblemKind, Reading, Severity, Subject, TensorReading};
+use weighbridge::terms::{
+    Dtype, Finding, Problem, ProblemKind, Reading, Severity, Subject, SubjectReading, TensorReading,
+};
 
 use super::synthetic::Series;
 
@@ -202,6 +205,21 @@ impl Case {
                 let reading = reading.subjects.iter_mut().find(|reading| reading.subject == subject)?;
                 let (name, old) = reading.samples.iter_mut().find(|(name, _)| *name == metric)?;
                 let _ = name;
+                *old = changed(*old, operator, value.parse().ok()?, checkpoint - change.from + 1)?;
+            }
+            ["model", metric, operator, value] => {
+                let metric = weighbridge::measure::catalog().intern(metric)?;
+                let of_model = |reading: &SubjectReading| reading.subject == Subject::Model;
+                if !reading.subjects.iter().any(of_model) {
+                    reading.subjects.push(SubjectReading {
+                        subject: Subject::Model,
+                        samples: Default::default(),
+                        lists: Default::default(),
+                        absent: Default::default(),
+                    });
+                }
+                let model = reading.subjects.iter_mut().find(|reading| of_model(reading))?;
+                let old = model.samples.entry(metric).or_insert(0.0);
                 *old = changed(*old, operator, value.parse().ok()?, checkpoint - change.from + 1)?;
             }
             [tensors, "drop"] => {

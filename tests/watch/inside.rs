@@ -39,6 +39,32 @@ fn the_step_of_a_nameless_file_stands_inside() {
 }
 
 #[test]
+fn broken_moments_are_a_finding_and_no_weights() {
+    let place = Place::new();
+    let file = fixture("tensor/optimizer/poisoned.pt");
+    let value = inspected(&[text(&file)]);
+    let (model, metrics) = (&value["model"], &value["model"]["metrics"]);
+    assert_eq!(
+        (model["coverage_ratio"].as_f64(), model["skipped"].as_array().map(Vec::len)),
+        (Some(1.0), Some(0))
+    );
+    assert_eq!(metrics["optimizer_nan_elements"].as_f64(), Some(1.0), "{metrics}");
+    assert_eq!(metrics["optimizer_negative_elements"].as_f64(), Some(4.0), "{metrics}");
+    assert_eq!(metrics["optimizer_steps"].as_f64(), Some(1.0), "{metrics}");
+    assert!(model["remarks"].to_string().contains("state.0.exp_avg has 1 NaN"), "{}", model["remarks"]);
+    let (code, out, _) = command(&["check", text(&file)]);
+    assert!(code == 1 && out.contains("optimizer_state_broken"), "{out}");
+    let config = place.store.with_extension("yaml");
+    fs::write(&config, "weigh:\n  optimizer_states: false\n").unwrap();
+    let alone = inspected(&[text(&file), "--config", text(&config)]);
+    let metrics = &alone["model"]["metrics"];
+    assert!(metrics.get("optimizer_nan_elements").is_none(), "{metrics}");
+    assert_eq!(alone["model"]["coverage_ratio"].as_f64(), Some(1.0));
+    let (code, out, _) = command(&["check", text(&file), "--config", text(&config)]);
+    assert!(code == 0, "{out}");
+}
+
+#[test]
 fn a_family_of_the_configuration_names_roles() {
     let place = Place::new();
     let file = place.store.with_extension("yaml");

@@ -7,6 +7,7 @@ pub mod infinite_value;
 pub mod inventory;
 pub mod not_a_number;
 pub mod old_content;
+pub mod optimizer_state_broken;
 pub mod overdue_checkpoint;
 pub mod requantized;
 pub mod standing_still;

@@ -2,6 +2,7 @@
 
 pub mod abnormal_speed;
 pub mod impossible_update;
+pub mod optimizer_state_blowup;
 pub mod optimizer_state_lost;
 
 use std::collections::BTreeMap;
