@@ -261,6 +261,9 @@ fn opened(seen: &Seen, reading: &Reading, state: &State, settings: &Settings) ->
     let silence =
         settings.silences.iter().find(|silence| silence.covers(&key.run, entry.id, &sign.tensors, seconds));
     let mut dissent = sign.dissent.clone();
+    if dissent.is_empty() {
+        dissent.extend(quiet_siblings(reading, sign));
+    }
     if let Some(silence) = silence {
         dissent.push(format!("silenced: {}", silence.why));
     }
@@ -287,6 +290,17 @@ fn opened(seen: &Seen, reading: &Reading, state: &State, settings: &Settings) ->
         age: 0,
         quiet: 0,
     }
+}
+
+/// Which siblings of the most suspect tensor show nothing: the narrower a fault, the better one knows where
+/// to look.
+fn quiet_siblings(reading: &Reading, sign: &Sign) -> Option<String> {
+    let role = reading.tensor(sign.tensors.first()?)?.facts.meaning.role;
+    let siblings = || reading.tensors.iter().filter(|tensor| tensor.facts.meaning.role == role);
+    let quiet =
+        siblings().filter(|tensor| !sign.tensors.iter().any(|name| **name == *tensor.facts.name)).count();
+    let all = siblings().count();
+    (quiet > 0).then(|| format!("{quiet} of {all} tensors of the role {} show nothing of it", role.name()))
 }
 
 /// A pure function of run, attempt, detector, first suspect and opening step.

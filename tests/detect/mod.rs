@@ -1,6 +1,7 @@
 //! Judgement, tested as data: the scripts in `fixtures/detect/*.case` load a healthy series, break it and
 //! say which finding must come when; everything that is not expected must not come.
 
+mod again;
 mod case;
 mod registry;
 mod synthetic;

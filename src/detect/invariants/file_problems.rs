@@ -109,6 +109,11 @@ pub(super) fn costs_weights(problem: &Problem) -> bool {
 fn of_kind(view: &View<'_>, entry: &Entry, kinds: &[ProblemKind]) -> Vec<Sign> {
     let problems: Vec<&Problem> =
         view.reading.problems.iter().filter(|problem| kinds.contains(&problem.kind)).collect();
+    let tensors = touched(view, &problems);
+    // One file that is gone is one fact, however many tensors it held.
+    let mut told = BTreeSet::new();
+    let problems: Vec<&Problem> =
+        problems.into_iter().filter(|problem| told.insert(problem.to_string())).collect();
     let Some(first) = problems.first() else { return Vec::new() };
     let grave = problems.iter().any(|problem| costs_weights(problem));
     let severity = if grave { entry.severity } else { Severity::Warning };
@@ -117,7 +122,7 @@ fn of_kind(view: &View<'_>, entry: &Entry, kinds: &[ProblemKind]) -> Vec<Sign> {
         count => format!(", and {} more", count - 1),
     };
     let mut sign = Sign::sure(severity, format!("{first}{more}"));
-    sign.tensors = touched(view, &problems);
+    sign.tensors = tensors;
     sign.evidence = problems
         .iter()
         .map(|problem| {

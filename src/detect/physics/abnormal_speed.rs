@@ -34,7 +34,9 @@ fn look(view: &View<'_>, _: &Parameters<'_>) -> Vec<Sign> {
     sign.evidence = hit
         .iter()
         .map(|(tensor, score)| {
-            let expected = format!("a speed within its limit; it is {score:.1} times beyond, as a logarithm");
+            let expected = format!(
+                "near its usual speed; the logarithm is {score:.1} times as far from it as any matrix may go"
+            );
             evidence(subject(tensor), "update_rms", value(tensor, "update_rms"), expected)
         })
         .collect();

@@ -28,7 +28,8 @@ fn look(view: &View<'_>, _: &Parameters<'_>) -> Vec<Sign> {
     let hit = ranked(view, &view.motion.impossible);
     let Some(&(first, score)) = hit.first() else { return Vec::new() };
     let times = score * BOUND_MARGIN;
-    let summary = format!("{} changed by {times:.1} times what the optimizer can do", first.facts.name);
+    let times = if times < 1e4 { format!("{times:.1}") } else { format!("{times:.1e}") };
+    let summary = format!("{} changed by {times} times what the optimizer can do", first.facts.name);
     let mut sign = Sign::sure(RULE.entry.severity, summary);
     sign.score = score;
     sign.confidence = 0.95;

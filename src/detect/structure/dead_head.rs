@@ -42,7 +42,7 @@ fn look(view: &View<'_>, parameters: &Parameters<'_>) -> Vec<Sign> {
         for (subject, share) in &shares {
             let Subject::Head { layer, head } = *subject else { continue };
             let known = dead.iter().any(|&(l, h, ..)| (l, h) == (layer, head));
-            if *share <= limit * best_in_layer(&shares, layer) && !known {
+            if *share <= limit * best_in_layer(&shares, layer).min(1.0) && !known {
                 sudden |= was_alive(view, subject, metric);
                 dead.push((layer, head, metric, *share));
             }

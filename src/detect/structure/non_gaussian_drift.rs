@@ -57,27 +57,37 @@ pub static RULE: Rule = Rule {
 const POINTS_MIN: usize = 5;
 
 fn look(view: &View<'_>, parameters: &Parameters<'_>) -> Vec<Sign> {
-    let mut hit = heavy_updates(view, parameters.get("tails_min"));
+    let limit = parameters.get("tails_min");
+    let heavy = heavy_updates(view, limit);
+    let mut hit = heavy.clone();
     for tensor in drifted(view, parameters) {
         if !hit.iter().any(|other| other.facts.name == tensor.facts.name) {
             hit.push(tensor);
         }
     }
     let Some(&first) = hit.first() else { return Vec::new() };
-    let mut signs = marked(&hit, RULE.entry.severity, "ks_statistic", |tensor| {
-        format!(
-            "near {:.4}, as in the checkpoint before",
-            view.last(tensor, "ks_statistic").unwrap_or_default()
-        )
-    });
+    let before = |tensor: &TensorReading, metric| {
+        let before = view.last(tensor, metric).unwrap_or_default();
+        format!("near {before:.4}, as in the checkpoint before")
+    };
+    let mut signs = if heavy.is_empty() {
+        marked(&hit, RULE.entry.severity, "ks_statistic", |tensor| before(tensor, "ks_statistic"))
+    } else {
+        marked(&hit, RULE.entry.severity, "update_excess_kurtosis", |_| {
+            format!("below {limit} in a tensor that moves unusually")
+        })
+    };
     for sign in &mut signs {
-        sign.summary = format!("the distribution of {} leaves its own past", first.facts.name);
+        sign.summary = if heavy.is_empty() {
+            format!("the distribution of {} leaves its own past", first.facts.name)
+        } else {
+            format!("a few elements carry the movement of {}", first.facts.name)
+        };
         sign.confidence = 0.9;
-        for metric in ["l_kurtosis", "update_excess_kurtosis"] {
-            if let Some(now) = value(first, metric) {
-                let before = view.last(first, metric).unwrap_or_default();
-                let expected = format!("near {before:.4}, as in the checkpoint before");
-                sign.evidence.push(evidence(subject(first), metric, Some(now), expected));
+        for metric in ["ks_statistic", "l_kurtosis"] {
+            let known = sign.evidence.first().is_some_and(|first| first.metric == metric);
+            if let Some(now) = value(first, metric).filter(|_| !known) {
+                sign.evidence.push(evidence(subject(first), metric, Some(now), before(first, metric)));
             }
         }
     }
