@@ -29,6 +29,18 @@ async function ask(url) {
   return body;
 }
 
+// A change needs a token. It is asked for once and held by this tab alone, until the tab is closed.
+async function change(method, path, body) {
+  const token = sessionStorage.getItem("token");
+  const headers = { ...(body ? { "content-type": "application/json" } : {}), ...(token ? { authorization: `Bearer ${token}` } : {}) };
+  const response = await fetch("/api/v1" + path, { method, headers, body: body && JSON.stringify(body) });
+  if (response.ok) return;
+  const text = await response.text();
+  let message = text.trim();
+  try { message = JSON.parse(text).error; } catch { /* the guard answers in plain words */ }
+  throw Object.assign(new Error(message), { status: response.status });
+}
+
 const ofRun = (run, rest = "") => `/runs/${encodeURIComponent(run)}${rest}`;
 const ofStep = (run, step, rest = "") => ofRun(run, `/checkpoints/${step}${rest}`);
 

@@ -44,7 +44,7 @@ function strip(cells, height = 14) {
 function findingItem(finding) {
   return el("li", null, tag(finding.severity, finding.severity),
     el("p", null, el("a", { href: to.finding(finding.run, finding.id) }, finding.summary), " ",
-      el("span", { class: "quiet" }, words(finding.detector))),
+      el("span", { class: "quiet" }, words(finding.detector)), finding.acknowledged ? [" ", tag("", "known")] : null, finding.silenced ? [" ", tag("", "silenced")] : null),
     el("span", { class: "quiet" }, `step ${finding.step}${finding.resolved_step === null ? "" : `, resolved at ${finding.resolved_step}`}`));
 }
 
