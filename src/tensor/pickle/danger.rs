@@ -14,6 +14,7 @@ pub struct Suspect {
 
 /// Modules of which every name is dangerous: they run commands or code, open files or connections.
 const MODULES: &[&str] = &[
+    "IPython",
     "_aix_support",
     "_osx_support",
     "_pickle",
@@ -25,15 +26,20 @@ const MODULES: &[&str] = &[
     "bdb",
     "cProfile",
     "cffi",
+    "cloudpickle",
     "code",
     "codeop",
     "commands",
+    "concurrent",
     "ctypes",
+    "dbm",
     "dill",
     "distutils",
     "doctest",
     "ensurepip",
+    "fabric",
     "fcntl",
+    "fileinput",
     "ftplib",
     "gc",
     "http",
@@ -44,6 +50,7 @@ const MODULES: &[&str] = &[
     "importlib",
     "inspect",
     "joblib",
+    "jsonpickle",
     "lib2to3",
     "linecache",
     "logging.config",
@@ -55,12 +62,14 @@ const MODULES: &[&str] = &[
     "numpy.f2py",
     "numpy.testing._private.utils",
     "os",
+    "paramiko",
     "pdb",
+    "pexpect",
     "pickle",
     "pip",
     "pkgutil",
-    "poplib",
     "popen2",
+    "poplib",
     "posix",
     "posixpath",
     "profile",
@@ -76,9 +85,11 @@ const MODULES: &[&str] = &[
     "smtplib",
     "socket",
     "socketserver",
+    "sqlite3",
     "ssl",
     "subprocess",
     "sys",
+    "tarfile",
     "telnetlib",
     "tempfile",
     "test.support",
@@ -86,17 +97,23 @@ const MODULES: &[&str] = &[
     "timeit",
     "torch._dynamo",
     "torch._inductor",
+    "torch.fx.experimental",
     "torch.hub",
+    "torch.jit.unsupported_tensor_ops",
+    "torch.package",
     "torch.utils._config_module",
     "torch.utils.bottleneck",
+    "torch.utils.collect_env",
     "torch.utils.cpp_extension",
     "trace",
     "traceback",
+    "transformers.dynamic_module_utils",
     "urllib",
     "urllib2",
     "venv",
     "webbrowser",
     "xmlrpc",
+    "zipfile",
     "zipimport",
 ];
 
@@ -125,8 +142,12 @@ const NAMES: &[(&str, &[&str])] = &[
     ),
     ("copyreg", &["extension"]),
     ("functools", &["reduce"]),
+    ("io", &["FileIO", "open", "open_code"]),
+    ("logging", &["FileHandler"]),
     ("numpy", &["load", "fromfile", "memmap", "save", "savez"]),
+    ("numpy.core.multiarray", &["fromfile"]),
     ("operator", &["attrgetter", "call", "itemgetter", "methodcaller"]),
+    ("pandas", &["eval", "read_pickle"]),
     ("torch", &["load", "save", "compile"]),
     ("torch.jit", &["load"]),
     ("torch.serialization", &["load", "save"]),
@@ -135,11 +156,16 @@ const NAMES: &[(&str, &[&str])] = &[
     ("uuid", &["_get_command_stdout"]),
 ];
 
+/// Methods by which a dotted name of an honest class writes or deletes files, or reads them.
+const METHODS: &[&str] =
+    &["write_text", "write_bytes", "read_text", "read_bytes", "unlink", "rmdir", "symlink_to"];
+
 /// True when no checkpoint needs this class or function.
 pub fn is_dangerous(global: &Global) -> bool {
     let module = match &*global.module {
         "__builtin__" => "builtins",
         "copy_reg" => "copyreg",
+        "numpy._core.multiarray" => "numpy.core.multiarray",
         module => module,
     };
     let under = |known: &&str| {
@@ -149,7 +175,10 @@ pub fn is_dangerous(global: &Global) -> bool {
     let by_attribute = global.name.split('.').any(|part| {
         let part = part.trim_start_matches('_');
         global.name.contains('.')
-            && (MODULES.contains(&part) || part.ends_with("globals__") || part == "builtins")
+            && (MODULES.contains(&part)
+                || METHODS.contains(&part)
+                || part.ends_with("globals__")
+                || part == "builtins")
     });
     let named = NAMES.iter().any(|(known, names)| module == *known && names.contains(&&*global.name));
     MODULES.iter().any(under) || named || by_attribute || global.name.contains("__globals__")
@@ -169,4 +198,50 @@ pub fn accusation(suspects: &[Suspect]) -> Option<(String, u64)> {
     let names: Vec<_> = suspects.iter().map(|suspect| suspect.name.as_str()).collect();
     let names = names.join(", ");
     Some((format!("the pickle asks for {names}, which no checkpoint needs; nothing was run"), first.offset))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn dangerous(name: &str) -> bool {
+        let (module, name) = name.split_once(' ').unwrap();
+        is_dangerous(&Global { module: module.into(), name: name.into() })
+    }
+
+    #[test]
+    fn what_runs_reads_or_writes_is_told_and_what_checkpoints_hold_is_not() {
+        for name in [
+            "logging FileHandler",
+            "sqlite3 connect",
+            "torch.jit.unsupported_tensor_ops execWrapper",
+            "torch.utils.collect_env run",
+            "torch.fx.experimental.symbolic_shapes ShapeEnv.evaluate_guards_expression",
+            "cloudpickle loads",
+            "pandas read_pickle",
+            "concurrent.futures ThreadPoolExecutor",
+            "IPython start_ipython",
+            "torch.package PackageImporter",
+            "numpy._core.multiarray fromfile",
+            "transformers.dynamic_module_utils get_class_in_module",
+            "io FileIO",
+            "pathlib Path.write_text",
+            "tarfile open",
+        ] {
+            assert!(dangerous(name), "{name}");
+        }
+        for name in [
+            "pathlib PosixPath",
+            "functools partial",
+            "io BytesIO",
+            "numpy._core.multiarray _reconstruct",
+            "torch._utils _rebuild_tensor_v2",
+            "collections OrderedDict",
+            "transformers.training_args TrainingArguments",
+            "torch.distributed.checkpoint.metadata Metadata",
+            "argparse Namespace",
+        ] {
+            assert!(!dangerous(name), "{name}");
+        }
+    }
 }
