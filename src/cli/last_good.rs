@@ -5,7 +5,6 @@ use clap::Args;
 
 use super::source::{Source, StoreArg};
 use super::{Exit, Run, output};
-use crate::checkpoint::Known;
 use crate::daemon;
 use crate::terms::RunId;
 
@@ -27,11 +26,7 @@ impl Run for LastGood {
         let path = match Source::open(&self.store.store)? {
             Source::Store(store) => {
                 let run = RunId::new(&self.run);
-                let known: Vec<Known> = store
-                    .checkpoint_facts(&run)?
-                    .into_iter()
-                    .map(|(key, checkpoint, log_tail)| Known { key, checkpoint, log_tail })
-                    .collect();
+                let known = daemon::known(&store, &run)?;
                 if known.is_empty() {
                     bail!("run {run} is not in this store");
                 }

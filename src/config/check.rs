@@ -151,7 +151,7 @@ fn detect_settings(raw: &raw::Detect, text: &str) -> Result<detect::Settings, Er
         detectors.insert(id.clone(), detector_settings(id, choice, text)?);
     }
     let expected = raw.expected.iter().map(expected).collect();
-    Ok(detect::Settings { detectors, expected, ..detect::Settings::default() })
+    Ok(detect::Settings { detectors, expected })
 }
 
 fn detector_settings(

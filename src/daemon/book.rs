@@ -54,8 +54,8 @@ const MISSED_MAX: usize = 100;
 impl Book {
     /// Reads what the store knows of a run; an unknown run gets an empty book.
     pub fn open(store: &Store, run: &RunId) -> Result<Self, store::Error> {
-        let facts = store.checkpoint_facts(run)?;
-        let attempt = facts.iter().map(|(key, ..)| key.attempt).max().unwrap_or_default();
+        let known = known(store, run)?;
+        let attempt = known.iter().map(|known| known.key.attempt).max().unwrap_or_default();
         let latest = store.latest(run)?.map(Arc::new);
         let findings: BTreeMap<_, _> = store
             .findings(Some(run))?
@@ -74,10 +74,7 @@ impl Book {
                 .iter()
                 .find(|summary| summary.run == *run)
                 .map_or(0, |summary| summary.broken),
-            known: facts
-                .into_iter()
-                .map(|(key, checkpoint, log_tail)| Known { key, checkpoint, log_tail })
-                .collect(),
+            known,
             attempt,
             latest,
             preview: None,
@@ -92,6 +89,23 @@ impl Book {
     /// True when this very version of the checkpoint has a reading.
     pub fn has(&self, candidate: &Candidate) -> bool {
         self.known.iter().any(|known| known.checkpoint.files == candidate.files)
+    }
+
+    /// When the current attempt's checkpoints were written; none where it has none.
+    pub fn rhythm(&self) -> Option<detect::Rhythm> {
+        let mut times: Vec<(Step, f64)> = self
+            .known
+            .iter()
+            .filter(|known| known.key.attempt == self.attempt)
+            .map(|known| (known.key.step, known.checkpoint.timestamp_seconds))
+            .collect();
+        times.sort_by_key(|(step, _)| *step);
+        detect::Rhythm::new(&self.run, self.attempt, &times)
+    }
+
+    /// True while a finding about waiting stands.
+    pub fn is_told_overdue(&self) -> bool {
+        self.findings.values().any(|finding| finding.is_open() && finding.detector == detect::OVERDUE)
     }
 
     /// Past and judge of the current attempt, from the store where they are not in memory.
@@ -150,6 +164,12 @@ impl Book {
     pub fn last_good(&self) -> Option<&Known> {
         last_good(&self.known, self.findings.values().map(Arc::as_ref))
     }
+}
+
+/// Everything that the store knows of a run's checkpoints, by attempt and step.
+pub fn known(store: &Store, run: &RunId) -> Result<Vec<Known>, store::Error> {
+    let facts = store.checkpoint_facts(run)?;
+    Ok(facts.into_iter().map(|(key, checkpoint, log_tail)| Known { key, checkpoint, log_tail }).collect())
 }
 
 /// The newest of `known` that no finding at or above warning touches: none opened at it, none standing.

@@ -82,6 +82,7 @@ pub fn start(
         stop: Arc::clone(&stop),
         counters,
         progress,
+        published: None,
     };
     Ok(Daemon {
         snapshots,

@@ -25,7 +25,7 @@ mod watch;
 mod weights;
 mod worker;
 
-pub use book::last_good;
+pub use book::{known, last_good};
 pub use build::{Daemon, check_root, start};
 pub use damage::tell_damage;
 pub use dial::Tuning;

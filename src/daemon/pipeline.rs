@@ -13,6 +13,7 @@ use std::time::Instant;
 use super::book::{Book, Judged};
 use super::inside::with_step_inside;
 use super::paced::Paced;
+use super::snapshot::is_finished;
 use crate::checkpoint::{self, Candidate, Known, Recognition};
 use crate::measure::{self, Previous, Progress};
 use crate::store::{self, Store};
@@ -161,15 +162,27 @@ impl Pipeline {
         self.judge_and_commit(reading, begun)
     }
 
+    /// Runs whose next checkpoint is overdue and not told so yet. Reads nothing: it is asked all the time.
+    pub fn late(&self, now_seconds: f64) -> Vec<RunId> {
+        let settings = &self.weighing.detect;
+        let is_late = |book: &&Book| {
+            !is_finished(book)
+                && book.rhythm().is_some_and(|rhythm| rhythm.is_overdue(now_seconds, settings))
+                && !book.is_told_overdue()
+        };
+        self.books.values().filter(is_late).map(|book| book.run.clone()).collect()
+    }
+
     /// Findings about waiting for one run; committed like any other.
     pub fn overdue(&mut self, run: &RunId, now_seconds: f64) -> Result<Vec<Finding>, store::Error> {
         let (store, settings) = (self.store.clone(), self.weighing.detect.clone());
         self.touch(run);
         let book = self.book(run)?;
+        let Some(rhythm) = book.rhythm() else { return Ok(Vec::new()) };
         let attempt = book.attempt;
         let judged = book.judged(&store)?;
         let mut state = judged.state.clone();
-        let findings = detect::overdue(&judged.history, now_seconds, &mut state, &settings);
+        let findings = detect::overdue(&rhythm, now_seconds, &mut state, &settings);
         if !findings.is_empty() {
             store.record_findings(run, attempt, &findings, &state.to_bytes())?;
             judged.state = state;

@@ -26,6 +26,8 @@ pub struct Sight {
     pub pending: BTreeMap<RunId, Vec<(PathBuf, String)>>,
     /// Steps that were queued and went away before they could be weighed.
     pub missed: BTreeMap<RunId, Vec<Step>>,
+    /// Counts up whenever any of this changes.
+    pub version: u64,
 }
 
 /// Checkpoints that were queued by the last scan.
@@ -134,6 +136,7 @@ impl Scanner {
             .map(|job| ((job.candidate.run.clone(), job.candidate.path.clone()), Arc::clone(&job.candidate)))
             .collect();
         let mut sight = self.sight.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut changed = false;
         for (key, candidate) in queued.iter() {
             if !now.contains_key(key) && !self.queue.is_done(candidate) && !candidate.path.exists() {
                 events::CheckpointMissed {
@@ -143,10 +146,14 @@ impl Scanner {
                 }
                 .emit(&self.counters);
                 sight.missed.entry(candidate.run.clone()).or_default().push(candidate.step);
+                changed = true;
             }
         }
         *queued = now;
-        sight.runs = scan.runs.iter().cloned().collect();
+        let runs = scan.runs.iter().cloned().collect();
+        changed |= sight.runs != runs || sight.pending != pending;
+        sight.version += u64::from(changed);
+        sight.runs = runs;
         sight.pending = pending;
     }
 

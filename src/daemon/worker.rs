@@ -41,9 +41,11 @@ pub struct Worker {
     pub counters: Arc<Counters>,
     /// Told of each read block.
     pub progress: Arc<dyn Progress + Send>,
+    /// What the last snapshot was made in; none before the first.
+    pub published: Option<Surroundings>,
 }
 
-/// Pause between two publications when nothing is weighed: pending reasons and waiting runs change too.
+/// Pause between two looks around when nothing is weighed: pending reasons and waiting runs change too.
 const IDLE: Duration = Duration::from_secs(2);
 /// Pause before the store is tried again after it refused a commit.
 const STORE_RETRY: Duration = Duration::from_secs(5);
@@ -68,10 +70,15 @@ impl Worker {
                 self.preview(job.as_ref());
             }
             match job {
-                Some(job) => self.work(&job),
-                None => self.wait(),
+                Some(job) => {
+                    self.work(&job);
+                    self.publish(None);
+                }
+                None => {
+                    let told = self.wait();
+                    self.publish_if(told);
+                }
             }
-            self.publish(None);
         }
     }
 
@@ -157,23 +164,21 @@ impl Worker {
         Duration::try_from_secs_f64(book.duration_seconds).unwrap_or_default()
     }
 
-    fn wait(&mut self) {
-        let runs: Vec<RunId> = self
-            .pipeline
-            .books()
-            .filter(|book| !snapshot::is_finished(book) && book.latest.is_some())
-            .map(|book| book.run.clone())
-            .collect();
-        for run in runs {
+    /// Looks for runs that wait for long. True when something was found.
+    fn wait(&mut self) -> bool {
+        let mut told = false;
+        for run in self.pipeline.late(now_seconds()) {
             match self.pipeline.overdue(&run, now_seconds()) {
                 Ok(findings) => {
                     for finding in &findings {
                         events::FindingChanged { finding }.emit(&self.counters);
+                        told = true;
                     }
                 }
                 Err(error) => self.store_failed(&error),
             }
         }
+        told
     }
 
     /// The checkpoint stays in the queue's next scan: it is tried again, and nothing is lost.
@@ -182,19 +187,47 @@ impl Worker {
         std::thread::sleep(STORE_RETRY);
     }
 
+    /// Publishes when anything outside the books changed, or `changed` says that something inside did: an
+    /// idle daemon with hundreds of runs does nothing.
+    fn publish_if(&mut self, changed: bool) {
+        let sight = self.sight.lock().unwrap_or_else(PoisonError::into_inner).version;
+        if changed || self.published != Some(self.surroundings(sight)) {
+            self.publish(None);
+        }
+    }
+
     fn publish(&mut self, weighing: Option<&RunId>) {
         let sight = self.sight.lock().unwrap_or_else(PoisonError::into_inner);
-        let ready = self.queue.is_scanned();
+        let around = self.surroundings(sight.version);
         let snapshot = Snapshot {
             runs: snapshot::runs(self.pipeline.books(), &sight, weighing),
-            queue_checkpoints: self.queue.len() as u64,
-            ready,
-            store_trouble: self.store.trouble(),
+            queue_checkpoints: around.queued,
+            ready: around.ready,
+            store_trouble: around.trouble.clone(),
             roots: self.roots.clone(),
         };
         drop(sight);
+        self.published = Some(around);
         self.publisher.send_replace(Arc::new(snapshot));
     }
+
+    fn surroundings(&self, sight: u64) -> Surroundings {
+        Surroundings {
+            sight,
+            queued: self.queue.len() as u64,
+            ready: self.queue.is_scanned(),
+            trouble: self.store.trouble(),
+        }
+    }
+}
+
+/// What a snapshot shows beside the books.
+#[derive(PartialEq)]
+pub struct Surroundings {
+    sight: u64,
+    queued: u64,
+    ready: bool,
+    trouble: Option<String>,
 }
 
 /// Added to the worker's niceness: any training process outranks it.

@@ -10,6 +10,7 @@ use std::collections::BTreeMap;
 use crate::terms::{Finding, History, Memory, Reading, Severity, Subject};
 
 use super::entry::{Entry, Parameters, Proof, Sign};
+use super::overdue::OVERDUE;
 use super::registry::DETECTORS;
 use super::settings::Settings;
 use super::state::{Case, Exhibit, State};
@@ -35,8 +36,6 @@ const EVIDENCE_MAX: usize = 12;
 const TENSORS_MAX: usize = 64;
 /// See [`belongs`].
 const WEIGHING_FAILED: &str = super::invariants::file_problems::BUG.entry.id;
-/// See [`belongs`].
-const OVERDUE: &str = super::invariants::overdue_checkpoint::RULE.entry.id;
 /// Tainted steps kept a tensor; only the newest matter.
 const TAINTED_MAX: usize = 64;
 
@@ -59,7 +58,7 @@ pub fn judge(
     };
     let signs = without_expected(signs, reading, settings);
     let fresh = keep_open(&signs, reading, state, &mut changed);
-    open_new(fresh, reading, state, settings, &mut changed);
+    open_new(fresh, reading, state, &mut changed);
     resolve_quiet(reading, state, &mut changed);
     if state.open.iter().all(|case| case.severity() < Severity::Warning) {
         state.last_good_step = Some(reading.key.step.0);
@@ -89,7 +88,7 @@ fn change_attempt(reading: &Reading, state: &mut State) -> Changed {
             case.resolved_step = Some(reading.key.step.0);
             note(&mut changed, &case);
         }
-        *state = State { acknowledged: std::mem::take(&mut state.acknowledged), ..State::default() };
+        *state = State::default();
     }
     state.attempt = Some(attempt);
     changed
@@ -162,11 +161,10 @@ fn keep_open<'s>(
         match mine {
             Some(case) if seen.sign.score >= HOLD => {
                 case.quiet = 0;
-                let acknowledged = state.acknowledged.contains(&case.id);
                 let graver = seen.sign.severity as u8 > case.severity && seen.sign.score >= RAISE;
                 let wider = seen.sign.tensors.iter().any(|tensor| !case.tensors.contains(tensor))
                     && case.tensors.len() < TENSORS_MAX;
-                if graver && !acknowledged {
+                if graver {
                     case.severity = seen.sign.severity as u8;
                 }
                 for tensor in &seen.sign.tensors {
@@ -209,13 +207,7 @@ fn belongs(seen: &Seen, case: &Case) -> bool {
     }
 }
 
-fn open_new(
-    mut fresh: Vec<&Seen>,
-    reading: &Reading,
-    state: &mut State,
-    settings: &Settings,
-    changed: &mut Changed,
-) {
+fn open_new(mut fresh: Vec<&Seen>, reading: &Reading, state: &mut State, changed: &mut Changed) {
     // Alerts before information, proof before statistics; within a proof the registry's order, which puts
     // the more specific fault first.
     fresh.sort_by_key(|seen| (seen.sign.severity == Severity::Info, seen.entry.proof));
@@ -234,7 +226,7 @@ fn open_new(
                 continue;
             }
         }
-        let case = opened(seen, reading, state, settings);
+        let case = opened(seen, reading, state);
         note(changed, &case);
         state.open.push(case);
     }
@@ -254,20 +246,13 @@ fn support(case: &mut Case, seen: &Seen) {
     case.evidence.push(Exhibit::new(&evidence));
 }
 
-fn opened(seen: &Seen, reading: &Reading, state: &State, settings: &Settings) -> Case {
+fn opened(seen: &Seen, reading: &Reading, state: &State) -> Case {
     let (entry, sign) = (seen.entry, &seen.sign);
     let key = &reading.key;
-    let seconds = reading.checkpoint.timestamp_seconds;
-    let silence =
-        settings.silences.iter().find(|silence| silence.covers(&key.run, entry.id, &sign.tensors, seconds));
     let mut dissent = sign.dissent.clone();
     if dissent.is_empty() {
         dissent.extend(quiet_siblings(reading, sign));
     }
-    if let Some(silence) = silence {
-        dissent.push(format!("silenced: {}", silence.why));
-    }
-    let severity = if silence.is_some() { Severity::Info } else { sign.severity };
     let mut tensors = sign.tensors.clone();
     tensors.truncate(TENSORS_MAX);
     Case {
@@ -276,7 +261,7 @@ fn opened(seen: &Seen, reading: &Reading, state: &State, settings: &Settings) ->
         attempt: key.attempt.0,
         detector: entry.id.to_owned(),
         step: key.step.0,
-        severity: severity as u8,
+        severity: sign.severity as u8,
         tensors,
         summary: sign.summary.clone(),
         cause: entry.cause.to_owned(),
@@ -284,7 +269,7 @@ fn opened(seen: &Seen, reading: &Reading, state: &State, settings: &Settings) ->
         evidence: sign.evidence.iter().take(EVIDENCE_MAX).map(Exhibit::new).collect(),
         dissent,
         confidence: sign.confidence,
-        opened_at: seconds,
+        opened_at: reading.checkpoint.timestamp_seconds,
         resolved_step: None,
         last_good_step: state.last_good_step,
         age: 0,

@@ -29,9 +29,9 @@ mod view;
 
 pub use entry::{Detector, Entry, Parameter, Parameters, Proof, Rule, Sign};
 pub use judge::judge;
-pub use overdue::overdue;
+pub use overdue::{OVERDUE, Rhythm, overdue};
 pub use registry::DETECTORS;
 pub use schedule::Schedule;
-pub use settings::{DetectorSettings, Expected, Settings, Silence};
+pub use settings::{DetectorSettings, Expected, Settings};
 pub use state::{Error, State};
 pub use view::View;

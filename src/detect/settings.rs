@@ -11,8 +11,6 @@ pub struct Settings {
     pub detectors: BTreeMap<String, DetectorSettings>,
     /// Events that were planned and are no faults.
     pub expected: Vec<Expected>,
-    /// Findings that nobody is to be called for, for a while.
-    pub silences: Vec<Silence>,
 }
 
 /// Choices for one detector.
@@ -43,21 +41,6 @@ pub struct Expected {
     pub why: String,
 }
 
-/// Calls nobody for what it matches while it lasts: findings are opened as information.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Silence {
-    /// Glob on the run's name.
-    pub run: Option<String>,
-    /// Detector.
-    pub detector: Option<String>,
-    /// Glob on tensor names: it matches when every tensor of the finding matches.
-    pub tensor: Option<String>,
-    /// End, seconds since 1970, compared with the checkpoint's own time so that replay agrees.
-    pub until_seconds: f64,
-    /// Why.
-    pub why: String,
-}
-
 /// Does `glob` match `text`? A glob that cannot be read matches only itself.
 pub(super) fn matches(glob: &str, text: &str) -> bool {
     glob == text || globset::Glob::new(glob).is_ok_and(|glob| glob.compile_matcher().is_match(text))
@@ -75,18 +58,5 @@ impl Expected {
     /// True when it speaks of this tensor.
     pub(super) fn covers_tensor(&self, tensor: &str) -> bool {
         self.tensors.is_empty() || self.tensors.iter().any(|glob| matches(glob, tensor))
-    }
-}
-
-impl Silence {
-    /// True when it speaks of such a finding at that time.
-    pub(super) fn covers(&self, run: &RunId, detector: &str, tensors: &[String], seconds: f64) -> bool {
-        seconds <= self.until_seconds
-            && self.run.as_deref().is_none_or(|glob| matches(glob, run.as_str()))
-            && self.detector.as_deref().is_none_or(|name| name == detector)
-            && self
-                .tensor
-                .as_deref()
-                .is_none_or(|glob| !tensors.is_empty() && tensors.iter().all(|tensor| matches(glob, tensor)))
     }
 }

@@ -1,6 +1,6 @@
 //! What the judge remembers between checkpoints, beside the history.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
@@ -32,8 +32,6 @@ pub struct State {
     pub(super) open: Vec<Case>,
     /// Cases that were resolved, newest last: their aftermath is not a second fault.
     pub(super) closed: Vec<Case>,
-    /// Ids that a person has acknowledged.
-    pub(super) acknowledged: BTreeSet<String>,
     /// Newest step with nothing at or above warning open.
     pub(super) last_good_step: Option<u64>,
     /// Readings judged so far in this attempt.
@@ -101,16 +99,6 @@ impl State {
             return Err(Error::Version { found });
         }
         serde_json::from_slice(body).map_err(|error| Error::Damaged(error.to_string()))
-    }
-
-    /// Marks a finding as known to a person: it is updated and resolved as before, and no longer escalates.
-    pub fn acknowledge(&mut self, id: &FindingId) {
-        self.acknowledged.insert(id.0.clone());
-    }
-
-    /// True once a person has acknowledged it.
-    pub fn is_acknowledged(&self, id: &FindingId) -> bool {
-        self.acknowledged.contains(&id.0)
     }
 
     /// Findings that are open, in order of opening.

@@ -7,6 +7,7 @@ use std::io::ErrorKind;
 use std::ops::Deref;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use super::Error;
@@ -27,6 +28,8 @@ pub struct Database {
     tree: RwLock<Option<sled::Db>>,
     /// Answers reads in its place, where there is one.
     standby: RwLock<Option<Arc<Standby>>>,
+    /// Lookups and scans so far.
+    reads: AtomicU64,
 }
 
 /// A value as it was put.
@@ -109,13 +112,13 @@ impl Database {
     pub fn open(dir: &Path, cache_bytes: u64) -> Result<Self, Error> {
         let tree = open_tree(dir, cache_bytes)?;
         let tree = RwLock::new(Some(tree));
-        Ok(Self { dir: dir.to_owned(), cache_bytes, tree, standby: RwLock::default() })
+        Ok(Self { dir: dir.to_owned(), cache_bytes, tree, standby: RwLock::default(), reads: AtomicU64::new(0) })
     }
 
     /// One that is closed, with something that answers in its place.
     pub fn closed(dir: &Path, cache_bytes: u64, standby: Standby) -> Self {
         let standby = RwLock::new(Some(Arc::new(standby)));
-        Self { dir: dir.to_owned(), cache_bytes, tree: RwLock::default(), standby }
+        Self { dir: dir.to_owned(), cache_bytes, tree: RwLock::default(), standby, reads: AtomicU64::new(0) }
     }
 
     fn standby(&self) -> Option<Arc<Standby>> {
@@ -168,6 +171,7 @@ impl Database {
         prefix: &[u8],
         mut show: impl FnMut(&[u8], Result<Value, Error>) -> Result<(), Error>,
     ) -> Result<(), Error> {
+        self.reads.fetch_add(1, Ordering::Relaxed);
         if let Some(standby) = self.standby() {
             return standby.scan(prefix, &mut show);
         }
@@ -240,6 +244,11 @@ impl Database {
         self.guard(|tree| tree.apply_batch(batch))
     }
 
+    /// Lookups and scans since it was opened.
+    pub fn reads(&self) -> u64 {
+        self.reads.load(Ordering::Relaxed)
+    }
+
     /// Has everything on disk when it returns.
     pub fn flush(&self) -> Result<(), Error> {
         self.guard(|tree| tree.flush().map(drop))
@@ -265,6 +274,7 @@ impl Database {
 
 impl Lookup for Database {
     fn get(&self, key: &[u8]) -> Result<Option<Value>, Error> {
+        self.reads.fetch_add(1, Ordering::Relaxed);
         if let Some(standby) = self.standby() {
             return standby.get(key);
         }

@@ -273,6 +273,11 @@ impl Store {
         if free < needed { Err(Error::NearlyFull { dir: dir.clone(), free, needed }) } else { Ok(()) }
     }
 
+    /// Lookups and scans of the database since it was opened: an idle daemon makes none.
+    pub fn reads(&self) -> u64 {
+        self.inner.database.reads()
+    }
+
     /// Version of the schema.
     pub fn schema(&self) -> u32 {
         schema::SCHEMA

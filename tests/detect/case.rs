@@ -14,14 +14,13 @@
 //! enable DETECTOR
 //! parameter DETECTOR NAME VALUE
 //! expected DETECTOR TENSORS from STEP
-//! silence DETECTOR until SECONDS
 //! expect DETECTOR at 16 [critical|warning] [first TENSORS] [resolved 17|open]
 //! ```
 
 use std::path::Path;
 
 use globset::Glob;
-use weighbridge::detect::{Expected, Settings, Silence};
+use weighbridge::detect::{Expected, Settings};
 use weighbridge::terms::{
     Dtype, Finding, Problem, ProblemKind, Reading, Severity, Subject, SubjectReading, TensorReading,
 };
@@ -106,12 +105,6 @@ impl Case {
                 tensors: vec![(*tensors).to_owned()],
                 from_step: Some(step.parse().ok()?),
                 ..Expected::default()
-            }),
-            ["silence", id, "until", seconds] => self.settings.silences.push(Silence {
-                detector: Some((*id).to_owned()),
-                until_seconds: seconds.parse().ok()?,
-                why: "planned".to_owned(),
-                ..Silence::default()
             }),
             ["expect", id, "at", checkpoint, rest @ ..] => {
                 let mut expectation = Expectation {

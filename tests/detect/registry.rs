@@ -4,10 +4,8 @@ use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::path::Path;
 
-use weighbridge::detect::{DETECTORS, Entry, Settings, State, overdue};
-use weighbridge::terms::History;
-
-use super::synthetic::Series;
+use weighbridge::detect::{DETECTORS, Entry, Expected, Rhythm, Settings, State, overdue};
+use weighbridge::terms::{Attempt, RunId, Step};
 
 #[test]
 fn entries_are_complete_and_their_names_state_the_fault() {
@@ -83,23 +81,22 @@ fn the_page_is_what_the_entries_say() {
 }
 
 #[test]
-fn a_late_checkpoint_is_told_once_and_a_finished_run_is_not_late() {
-    let series = Series::default();
-    let mut history = History::new(History::POINTS_MAX);
-    for index in 0..6 {
-        history.push(&series.reading(index));
-    }
+fn a_late_checkpoint_is_told_once() {
+    let times: Vec<_> = (1..=6).map(|index| (Step(index * 25), index as f64 * 20.0)).collect();
+    let rhythm = Rhythm::new(&RunId::new("r"), Attempt(0), &times).unwrap();
     let (mut state, settings) = (State::default(), Settings::default());
-    assert!(overdue(&history, 700.0, &mut state, &settings).is_empty(), "inside the limit");
-    let findings = overdue(&history, 800.0, &mut state, &settings);
+    assert!(overdue(&rhythm, 700.0, &mut state, &settings).is_empty(), "inside the limit");
+    assert!(rhythm.is_overdue(800.0, &settings));
+    let findings = overdue(&rhythm, 800.0, &mut state, &settings);
     assert_eq!(findings.len(), 1);
-    assert_eq!(findings[0].detector, "overdue_checkpoint");
-    assert!(overdue(&history, 900.0, &mut state, &settings).is_empty(), "told already");
+    assert_eq!((findings[0].detector.as_str(), findings[0].step), ("overdue_checkpoint", Step(150)));
+    assert!(overdue(&rhythm, 900.0, &mut state, &settings).is_empty(), "told already");
 
-    for index in 6..series.checkpoints {
-        history.push(&series.reading(index));
-    }
-    assert!(overdue(&history, 1e6, &mut State::default(), &settings).is_empty(), "the run is finished");
+    let few = Rhythm::new(&RunId::new("r"), Attempt(0), &times[..2]).unwrap();
+    assert!(!few.is_overdue(1e6, &settings), "two checkpoints have no rhythm");
+    let planned = Expected { detector: Some("overdue_checkpoint".into()), ..Expected::default() };
+    let settings = Settings { expected: vec![planned], ..settings };
+    assert!(!rhythm.is_overdue(1e6, &settings), "it was announced");
 }
 
 #[test]
