@@ -7,7 +7,8 @@ use weighbridge::export::{Settings, SnapshotCollector, openmetrics_text, prometh
 use weighbridge::measure;
 use weighbridge::telemetry::{Counters, Trouble};
 use weighbridge::terms::{
-    Catalog, Family, MetricDef, Role, RunPhase, Samples, Severity, Snapshot, Subject, SubjectKind, Tier, Unit,
+    Acknowledgement, Catalog, Family, MetricDef, Role, RunPhase, Said, Samples, Severity, Silence, Snapshot,
+    Subject, SubjectKind, Tier, Unit,
 };
 
 use crate::util::golden;
@@ -59,6 +60,8 @@ fn two_runs() -> Snapshot {
         finding("non_finite", Severity::Critical, &["h.1.q"]),
         finding("frozen_tensor", Severity::Warning, &[]),
         finding("frozen_tensor", Severity::Warning, &["wte"]),
+        finding("silenced_fault", Severity::Critical, &[]),
+        finding("known_fault", Severity::Warning, &[]),
     ];
     Snapshot {
         runs: vec![
@@ -67,9 +70,32 @@ fn two_runs() -> Snapshot {
         ],
         queue_checkpoints: 2,
         ready: true,
-        store_trouble: None,
-        roots: Vec::new(),
+        said: said().into(),
+        ..Snapshot::default()
     }
+}
+
+/// What calls nobody is counted apart.
+fn said() -> Said {
+    let silence = Silence {
+        id: "1".into(),
+        run: "a".into(),
+        detector: Some("silenced_fault".into()),
+        tensor: None,
+        at_seconds: 0.0,
+        until_seconds: f64::INFINITY,
+        why: "planned".into(),
+    };
+    let known = finding("known_fault", Severity::Warning, &[]);
+    let known = Acknowledgement {
+        run: known.run.clone(),
+        finding: known.id.clone(),
+        severity: known.severity,
+        at_seconds: 0.0,
+        why: String::new(),
+        withdrawn: false,
+    };
+    Said::new(vec![silence], vec![known])
 }
 
 /// The process' own figures differ from run to run, and the version from release to release.

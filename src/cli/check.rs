@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::{Exit, Run, inspect, output};
-use crate::terms::{Severity, Tier};
+use crate::terms::{Said, Severity, Tier};
 use crate::{daemon, report};
 
 /// Weighs a checkpoint and fails when something is found.
@@ -42,7 +42,7 @@ impl Run for Check {
             let tensors = reading.tensors.len();
             output::text(&format!("{}: {tensors} tensors, nothing found\n", self.path.display()))?;
         } else {
-            output::text(&report::findings_text(&findings))?;
+            output::text(&report::findings_text(&findings, &Said::default(), 0.0))?;
         }
         let stands = findings.iter().any(|finding| finding.is_open() && finding.severity >= limit);
         Ok(if stands { Exit::Findings } else { Exit::Done })

@@ -5,6 +5,7 @@ use clap::{Args, ValueEnum};
 use super::source::{Source, StoreArg};
 use super::{Exit, Run, output};
 use crate::report;
+use crate::telemetry::now_seconds;
 use crate::terms::RunId;
 
 /// Lists findings in the order in which they were opened.
@@ -36,10 +37,10 @@ impl Run for Findings {
         let run = self.run.as_deref().map(RunId::new);
         let text = match Source::open(&self.store.store)? {
             Source::Store(store) => {
-                let findings = store.findings(run.as_ref())?;
+                let (findings, said) = (store.findings(run.as_ref())?, store.said()?);
                 match self.format {
-                    Format::Text => report::findings_text(&findings),
-                    Format::Jsonl => report::findings_jsonl(&findings),
+                    Format::Text => report::findings_text(&findings, &said, now_seconds()),
+                    Format::Jsonl => report::findings_jsonl(&findings, &said, now_seconds()),
                 }
             }
             Source::Daemon(daemon) => {

@@ -17,6 +17,7 @@ mod progress;
 mod reload;
 mod replay;
 mod report;
+mod said;
 mod service;
 mod source;
 mod store;
@@ -83,6 +84,8 @@ pub static COMMANDS: &[Command] = &[
     command::<check::Check>(),
     command::<replay::Replay>(),
     command::<findings::Findings>(),
+    command::<said::Acknowledge>(),
+    command::<said::Silence>(),
     command::<history::History>(),
     command::<last_good::LastGood>(),
     command::<distance::Distance>(),

@@ -12,6 +12,7 @@ use super::{Exit, Run, output};
 use crate::config::{self, Config};
 use crate::daemon::{self, Pipeline};
 use crate::store::Store;
+use crate::telemetry::now_seconds;
 use crate::terms::{Finding, Reading, Severity};
 use crate::{measure, report};
 
@@ -68,7 +69,8 @@ impl Run for Replay {
             bail!("no checkpoint below {}: nothing to weigh", display(&self.dirs));
         }
         if self.format.is_some() {
-            output::text(&report::findings_jsonl(&pipeline.store().findings(None)?))?;
+            let (findings, said) = (pipeline.store().findings(None)?, pipeline.store().said()?);
+            output::text(&report::findings_jsonl(&findings, &said, now_seconds()))?;
         }
         output::remark(&format!(
             "{} runs, {} checkpoints weighed, {} known before, {} went away",

@@ -7,6 +7,7 @@ use clap::Args;
 
 use super::source::{Source, StoreArg};
 use super::{Exit, Run, output};
+use crate::telemetry::now_seconds;
 use crate::terms::RunId;
 use crate::{daemon, measure, report};
 
@@ -30,7 +31,8 @@ impl Run for Report {
         let text = match Source::open(&self.store.store)? {
             Source::Store(store) => {
                 let catalog = measure::catalog();
-                report::report_html(&store, &RunId::new(&self.run), &catalog, daemon::weights)?
+                let run = RunId::new(&self.run);
+                report::report_html(&store, &run, &catalog, daemon::weights, now_seconds())?
             }
             Source::Daemon(daemon) => Some(daemon.get("/api/v1/report", &[("run", &self.run)])?),
         };

@@ -16,6 +16,65 @@ pub struct StoreArg {
     pub store: PathBuf,
 }
 
+/// Whose findings are meant, as every command that changes something takes it.
+#[derive(Clone, Debug, clap::Args)]
+pub struct HolderArg {
+    /// Directory of the store, held by a daemon or at rest [default: the only one that `watch` made by itself]
+    #[arg(long, value_name = "DIR")]
+    store: Option<PathBuf>,
+    /// Address of the daemon that holds it, where its store is out of reach
+    #[arg(long, value_name = "ADDR", conflicts_with = "store")]
+    listen: Option<String>,
+    /// File that holds the token with which a running daemon takes changes: its web.change_token_file
+    #[arg(long, value_name = "FILE")]
+    token_file: Option<PathBuf>,
+}
+
+impl HolderArg {
+    /// The store at rest, or the daemon with the right to change.
+    pub fn open(&self) -> anyhow::Result<Source> {
+        let token = self.token_file.as_deref().map(|file| {
+            let text = std::fs::read_to_string(file).with_context(|| format!("{}", file.display()))?;
+            anyhow::Ok(text.trim().to_owned())
+        });
+        let token = token.transpose()?;
+        if let Some(address) = &self.listen {
+            return Ok(Source::Daemon(Remote { address: address.clone(), token }));
+        }
+        let dir = self.store.clone().map_or_else(only_store, Ok)?;
+        Ok(match Source::open(&dir)? {
+            Source::Daemon(remote) => Source::Daemon(Remote { token, ..remote }),
+            source => source,
+        })
+    }
+}
+
+/// Where `watch` makes stores when none is named.
+pub fn state_directory() -> anyhow::Result<PathBuf> {
+    let state = std::env::var_os("XDG_STATE_HOME")
+        .map(PathBuf::from)
+        .filter(|path| path.is_absolute())
+        .or_else(|| std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".local/state")))
+        .context("neither XDG_STATE_HOME nor HOME is set; name the store with --store DIR")?;
+    Ok(state.join("weighbridge"))
+}
+
+fn only_store() -> anyhow::Result<PathBuf> {
+    let state = state_directory()?;
+    let mut stores: Vec<PathBuf> = std::fs::read_dir(&state)
+        .into_iter()
+        .flatten()
+        .flatten()
+        .map(|entry| entry.path())
+        .filter(|path| path.join("lock").exists())
+        .collect();
+    match stores.len() {
+        0 => bail!("{}: no store here; name the store with --store DIR", state.display()),
+        1 => Ok(stores.remove(0)),
+        count => bail!("{}: {count} stores here; name the one with --store DIR", state.display()),
+    }
+}
+
 /// The store, or the daemon that has it.
 pub enum Source {
     /// At rest: read it here.
@@ -27,6 +86,8 @@ pub enum Source {
 /// A daemon that can be asked over HTTP.
 pub struct Remote {
     address: String,
+    /// Shown where something is to be changed.
+    token: Option<String>,
 }
 
 /// How long an answer may take: a reading command never waits silently.
@@ -40,7 +101,9 @@ impl Source {
         }
         match Store::open(dir, &measure::catalog(), &store::Settings::default()) {
             Ok(store) => Ok(Self::Store(Box::new(store))),
-            Err(store::Error::Held { address: Some(address), .. }) => Ok(Self::Daemon(Remote { address })),
+            Err(store::Error::Held { address: Some(address), .. }) => {
+                Ok(Self::Daemon(Remote { address, token: None }))
+            }
             Err(error) => Err(error.into()),
         }
     }
@@ -72,5 +135,36 @@ impl Remote {
         let mut response = request.call().with_context(|| format!("the daemon at {url} does not answer"))?;
         let limit = 1 << 30;
         Ok(response.body_mut().with_config().limit(limit).read_to_string()?)
+    }
+
+    /// The JSON that the daemon answers to a request with the token; a refusal is an error in its words.
+    pub fn json(
+        &self,
+        method: &str,
+        path: &str,
+        body: Option<&serde_json::Value>,
+    ) -> anyhow::Result<serde_json::Value> {
+        let url = format!("http://{}{path}", self.address);
+        let config = ureq::Agent::config_builder()
+            .timeout_global(Some(ANSWER_MAX))
+            .http_status_as_error(false)
+            .build();
+        let mut request = ureq::http::Request::builder().method(method).uri(&url);
+        if let Some(token) = &self.token {
+            request = request.header("authorization", format!("Bearer {token}"));
+        }
+        if body.is_some() {
+            request = request.header("content-type", "application/json");
+        }
+        let text = body.map(ToString::to_string).unwrap_or_default();
+        let answer = ureq::Agent::new_with_config(config).run(request.body(text)?);
+        let mut answer = answer.with_context(|| format!("the daemon at {url} does not answer"))?;
+        let text = answer.body_mut().read_to_string()?;
+        let json = serde_json::from_str::<serde_json::Value>(&text);
+        if answer.status().is_success() {
+            return Ok(json?);
+        }
+        let said = json.ok().and_then(|json| json["error"].as_str().map(str::to_owned));
+        bail!("the daemon at {} refuses: {}", self.address, said.as_deref().unwrap_or(text.trim()))
     }
 }

@@ -1,13 +1,14 @@
 //! `weighbridge top`: runs live in the terminal.
 
 use std::io::IsTerminal;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use anyhow::Context;
 use clap::Args;
 
 use super::{Exit, Run, output};
 use crate::report;
+use crate::telemetry::now_seconds;
 
 /// Shows the runs of a daemon, drawn anew every few seconds.
 #[derive(Debug, Args)]
@@ -56,8 +57,4 @@ impl Top {
         })?;
         Ok(serde_json::from_str(&answer.body_mut().read_to_string()?)?)
     }
-}
-
-fn now_seconds() -> f64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0.0, |since| since.as_secs_f64())
 }

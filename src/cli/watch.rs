@@ -12,6 +12,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use super::reload::{self, Reloader, Running};
 use super::service::Service;
+use super::source::state_directory;
 use super::{Exit, Run, output};
 use crate::config::{self, Config};
 use crate::daemon::{self, Daemon};
@@ -210,17 +211,11 @@ async fn run(
 
 /// A directory of its own for these watched directories, below the user's state directory.
 fn default_store(roots: &[PathBuf]) -> anyhow::Result<PathBuf> {
-    let state = std::env::var_os("XDG_STATE_HOME")
-        .map(PathBuf::from)
-        .filter(|path| path.is_absolute())
-        .or_else(|| std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".local/state")))
-        .context("neither XDG_STATE_HOME nor HOME is set; name the store with --store DIR")?;
     let mut names: Vec<String> = roots.iter().map(|root| root.to_string_lossy().into_owned()).collect();
     names.sort();
     let hash = xxhash_rust::xxh3::xxh3_64(names.join("\n").as_bytes());
     let name =
         roots.first().and_then(|root| root.file_name()).map(|name| name.to_string_lossy().into_owned());
-    Ok(state
-        .join("weighbridge")
-        .join(format!("{}-{hash:016x}", name.unwrap_or_else(|| String::from("root")))))
+    let name = name.unwrap_or_else(|| String::from("root"));
+    Ok(state_directory()?.join(format!("{name}-{hash:016x}")))
 }

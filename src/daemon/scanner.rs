@@ -6,14 +6,14 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 use super::Settings;
 use super::dial::Dial;
 use super::queue::{Job, Queue};
 use super::watch::Hints;
 use crate::checkpoint::{self, Candidate, Scan, Settler, Verdict};
-use crate::telemetry::{self as events, Counters, Event};
+use crate::telemetry::{self as events, Counters, Event, now_seconds};
 use crate::tensor;
 use crate::terms::{RunId, Step};
 
@@ -188,8 +188,3 @@ impl Scanner {
 
 /// How soon a resting scanner notices that the daemon drains.
 const STOP_LATENCY: Duration = Duration::from_millis(500);
-
-/// Seconds since 1970.
-pub fn now_seconds() -> f64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0.0, |since| since.as_secs_f64())
-}

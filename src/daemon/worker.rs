@@ -10,12 +10,12 @@ use super::dial::Dial;
 use super::keeper::Keeping;
 use super::pipeline::{Outcome, Pipeline};
 use super::queue::{Job, Queue};
-use super::scanner::{SharedSight, now_seconds};
+use super::scanner::SharedSight;
 use super::snapshot;
 use crate::measure::Progress;
 use crate::store::{self, Store};
-use crate::telemetry::{self as events, Counters, Event};
-use crate::terms::{Reading, RunId, Snapshot};
+use crate::telemetry::{self as events, Counters, Event, now_seconds};
+use crate::terms::{Reading, RunId, Said, Snapshot};
 
 /// Everything the worker's thread needs.
 pub struct Worker {
@@ -205,6 +205,7 @@ impl Worker {
             ready: around.ready,
             store_trouble: around.trouble.clone(),
             roots: self.roots.clone(),
+            said: Arc::clone(&around.said),
         };
         drop(sight);
         self.published = Some(around);
@@ -217,17 +218,34 @@ impl Worker {
             queued: self.queue.len() as u64,
             ready: self.queue.is_scanned(),
             trouble: self.store.trouble(),
+            said: self.said(),
         }
+    }
+
+    /// What people said, kept by the store in memory; as it was last read where it cannot be.
+    fn said(&self) -> Arc<Said> {
+        self.store.said().unwrap_or_else(|error| {
+            events::StoreFailed { error: &error.to_string() }.emit(&self.counters);
+            self.published.as_ref().map(|last| Arc::clone(&last.said)).unwrap_or_default()
+        })
     }
 }
 
 /// What a snapshot shows beside the books.
-#[derive(PartialEq)]
 pub struct Surroundings {
     sight: u64,
     queued: u64,
     ready: bool,
     trouble: Option<String>,
+    said: Arc<Said>,
+}
+
+impl PartialEq for Surroundings {
+    fn eq(&self, other: &Self) -> bool {
+        (self.sight, self.queued, self.ready, &self.trouble)
+            == (other.sight, other.queued, other.ready, &other.trouble)
+            && Arc::ptr_eq(&self.said, &other.said)
+    }
 }
 
 /// Added to the worker's niceness: any training process outranks it.

@@ -5,14 +5,13 @@
 
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use prometheus::core::{Collector, Desc};
 use prometheus::proto::MetricFamily;
 
 use super::Settings;
 use super::families::{Families, Label};
-use crate::telemetry::{Counters, Event, SeriesDropped, process_use};
+use crate::telemetry::{Counters, Event, SeriesDropped, now_seconds, process_use};
 use crate::terms::{
     Catalog, Finding, MetricName, Reading, RunPhase, RunStatus, Severity, Snapshot, Subject, TensorReading,
 };
@@ -37,8 +36,7 @@ impl<'a> SnapshotCollector<'a> {
         own: &'a Counters,
         settings: &'a Settings,
     ) -> Self {
-        let now_seconds = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0.0, |time| time.as_secs_f64());
-        Self { snapshot, catalog, own, settings, now_seconds }
+        Self { snapshot, catalog, own, settings, now_seconds: now_seconds() }
     }
 
     /// Looks at it as of another time, in seconds since 1970.
@@ -64,7 +62,10 @@ impl Collector for SnapshotCollector<'_> {
             self.snapshot.runs.iter().map(AsRef::as_ref).filter(|run| !self.is_over(run)).collect();
         let mut out = Families::new(&self.settings.labels, self.settings.series_max);
         self.daemon(&mut out);
-        runs.iter().for_each(|run| run_families(&mut out, run));
+        for run in &runs {
+            run_families(&mut out, run);
+            self.findings(&mut out, run);
+        }
         let mut weights = Weights { out: &mut out, catalog: self.catalog, settings: self.settings };
         for class in [Weights::offenders, Weights::model, Weights::roles, Weights::tensors, Weights::heads] {
             for run in &runs {
@@ -99,6 +100,35 @@ impl SnapshotCollector<'_> {
         let help = "When a configuration was last taken over, seconds since 1970";
         if let Some(seconds) = reload.taken_seconds() {
             out.gauge("config_last_reload_success_timestamp_seconds", help, &[], seconds as f64);
+        }
+    }
+
+    /// Open findings, each in one of three families: what is silenced or acknowledged calls nobody, so it is
+    /// not counted as active, and alerts on that end.
+    fn findings(&self, out: &mut Families, status: &RunStatus) {
+        let mut open: BTreeMap<(&str, &str, Severity), u64> = BTreeMap::new();
+        for finding in &status.open {
+            let quiet = self.snapshot.said.of(finding, self.now_seconds);
+            let name = match (quiet.silence, quiet.acknowledgement) {
+                (Some(_), _) => "findings_silenced",
+                (None, Some(_)) => "findings_acknowledged",
+                (None, None) => "findings_active",
+            };
+            *open.entry((name, &finding.detector, finding.severity)).or_default() += 1;
+        }
+        for ((name, detector, severity), count) in open {
+            let labels =
+                [("run", status.run.as_str()), ("detector", detector), ("severity", severity.name())];
+            let help = match name {
+                "findings_silenced" => {
+                    "Findings that are open and that a silence covers: not counted as active"
+                }
+                "findings_acknowledged" => {
+                    "Findings that are open and that somebody knows of: not counted as active"
+                }
+                _ => "Findings that are open, and neither silenced nor acknowledged",
+            };
+            out.gauge(name, help, &labels, count as f64);
         }
     }
 
@@ -151,22 +181,10 @@ fn run_families(out: &mut Families, status: &RunStatus) {
         let help = "From the latest checkpoint being complete to its gauges being published";
         out.gauge("publish_delay_seconds", help, &run, seconds);
     }
-    findings(out, status);
     if let Some(reading) = &status.latest {
         let help = "Time to weigh, judge and store the latest checkpoint";
         out.gauge("checkpoint_duration_seconds", help, &run, status.duration_seconds);
         reading_families(out, reading);
-    }
-}
-
-fn findings(out: &mut Families, status: &RunStatus) {
-    let mut open: BTreeMap<(&str, Severity), u64> = BTreeMap::new();
-    for finding in &status.open {
-        *open.entry((&finding.detector, finding.severity)).or_default() += 1;
-    }
-    for ((detector, severity), count) in open {
-        let labels = [("run", status.run.as_str()), ("detector", detector), ("severity", severity.name())];
-        out.gauge("findings_active", "Findings that are open", &labels, count as f64);
     }
 }
 

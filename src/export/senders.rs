@@ -3,13 +3,13 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use super::Settings;
 use super::notices::{Courier, Failure, Line};
 use super::readings::Readings;
 use crate::store::Store;
-use crate::telemetry::Counters;
+use crate::telemetry::{Counters, now_seconds};
 use crate::terms::Catalog;
 
 /// First pause after a failure; it doubles up to [`PAUSE_MAX`].
@@ -74,8 +74,7 @@ fn spawn(
     let (nudge, woken): (_, Receiver<()>) = sync_channel(1);
     let work = move || {
         loop {
-            let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0.0, |time| time.as_secs_f64());
-            if woken.recv_timeout(round(now)) == Err(RecvTimeoutError::Disconnected) {
+            if woken.recv_timeout(round(now_seconds())) == Err(RecvTimeoutError::Disconnected) {
                 return;
             }
         }

@@ -40,14 +40,17 @@ const METRICS: [&str; 6] = ["rms", "ks_statistic", "l_kurtosis", "stable_rank", 
 /// Findings whose evidence is plotted: the gravest and newest come first.
 const EVIDENCE_MAX: usize = 12;
 
-/// A run as one HTML file: findings with their evidence, the run over its steps, its newest checkpoint.
+/// A run as one HTML file: findings with their evidence, the run over its steps, its newest checkpoint. What
+/// people said about findings is as of `now_seconds`, since 1970.
 pub fn report_html(
     store: &Store,
     run: &RunId,
     catalog: &Catalog,
     weights: impl Fn(&Reading) -> Option<Weights>,
+    now_seconds: f64,
 ) -> Result<Option<String>, Error> {
     let Some(reading) = store.latest(run)? else { return Ok(None) };
+    let said = store.said()?;
     let mut findings = store.findings(Some(run))?;
     findings.sort_by(|a, b| b.severity.cmp(&a.severity).then(b.step.cmp(&a.step)));
     let look = |metric: &str, kind| {
@@ -76,7 +79,7 @@ pub fn report_html(
         "lead": format!("{} checkpoints, newest: {}", keys.len(), lead(&reading)),
         "answers": answers(&reading),
         "problems": [],
-        "findings": findings.iter().map(finding_json).collect::<Vec<_>>(),
+        "findings": findings.iter().map(|found| finding_json(found, said.of(found, now_seconds))).collect::<Vec<_>>(),
         "sections": [
             section("Findings, before and after", &evidence),
             section("Over the run", &over_steps),

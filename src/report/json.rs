@@ -6,8 +6,8 @@ use serde_json::{Map, Value, json};
 
 use super::Answer;
 use crate::terms::{
-    Catalog, Category, Finding, MetricName, Problem, Reading, Reason, RunStatus, Samples, Severity, Subject,
-    SubjectReading, TensorReading, Unit,
+    Catalog, Category, Finding, MetricName, Problem, Quiet, Reading, Reason, RunStatus, Samples, Severity,
+    Subject, SubjectReading, TensorReading, Unit,
 };
 
 /// One reading as JSON: `checkpoint`, `tensors`, `layers` (with their heads), `model` and `answers`.
@@ -214,8 +214,9 @@ pub fn problem_json(problem: &Problem) -> Value {
     })
 }
 
-/// A finding as JSON: the fields that `findings --format jsonl` promises, and all others.
-pub fn finding_json(finding: &Finding) -> Value {
+/// A finding as JSON: the fields that `findings --format jsonl` promises, and all others. `silenced` and
+/// `acknowledged` say why it calls nobody, if so.
+pub fn finding_json(finding: &Finding, quiet: Quiet<'_>) -> Value {
     json!({
         "id": finding.id,
         "run": finding.run,
@@ -233,6 +234,8 @@ pub fn finding_json(finding: &Finding) -> Value {
         "dissent": finding.dissent,
         "confidence": finding.confidence,
         "last_good_step": finding.last_good_step,
+        "silenced": quiet.silence,
+        "acknowledged": quiet.acknowledgement,
     })
 }
 

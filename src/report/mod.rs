@@ -23,7 +23,7 @@ pub use answers::{Answer, Verdict, answers};
 pub use history::{HistoryFormat, history, history_json, subject_words};
 pub use html::{inspect_html, report_html};
 pub use json::{finding_json, inspect_json, overview, problem_json, tensor_json};
-pub use number::{bytes, count, significant};
+pub use number::{bytes, count, significant, time};
 pub use terminal::{
     Terminal, finding_line, finding_line_in, findings_jsonl, findings_text, inspect_text, top_text,
 };

@@ -43,6 +43,11 @@ pub fn bytes(value: u64) -> String {
     if unit == 0 { format!("{value} B") } else { format!("{scaled:.1} {}", UNITS[unit]) }
 }
 
+/// A time of seconds since 1970 as RFC 3339, to the second. Times beyond the calendar become its end.
+pub fn time(seconds: f64) -> String {
+    jiff::Timestamp::from_second(seconds as i64).unwrap_or(jiff::Timestamp::MAX).to_string()
+}
+
 /// A measured value in at most nine characters: plain where that is readable, else with an exponent.
 pub fn short(value: f64) -> String {
     let size = value.abs();

@@ -271,7 +271,7 @@ impl Store {
                 }
                 keys::HEAD | keys::ROSTER | keys::ABSENCES => stats.facts_bytes += bytes,
                 keys::TAPE => stats.log_bytes += bytes,
-                keys::FINDING | keys::JUDGE => stats.findings_bytes += bytes,
+                keys::FINDING | keys::JUDGE | keys::ACKNOWLEDGED => stats.findings_bytes += bytes,
                 _ => {}
             }
             Ok(())

@@ -13,8 +13,16 @@ use super::{Error, Store, keys, recover};
 use crate::terms::RunId;
 
 /// Kinds of entries that belong to one run, the number of the run first in the key.
-const OF_A_RUN: [u8; 7] =
-    [keys::HEAD, keys::COLUMN, keys::ROSTER, keys::ABSENCES, keys::TAPE, keys::FINDING, keys::JUDGE];
+const OF_A_RUN: [u8; 8] = [
+    keys::HEAD,
+    keys::COLUMN,
+    keys::ROSTER,
+    keys::ABSENCES,
+    keys::TAPE,
+    keys::FINDING,
+    keys::JUDGE,
+    keys::ACKNOWLEDGED,
+];
 const FRESH: &str = "db.compact";
 
 impl Store {
@@ -44,6 +52,7 @@ impl Store {
             Ok(())
         })?;
         self.inner.shelf.forget();
+        self.forget_said();
         self.compact_journal(Files::All)?;
         Ok(Compacted { bytes_before, bytes_after: disk_bytes(&self.inner.dir), ..Compacted::default() })
     }

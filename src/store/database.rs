@@ -112,7 +112,13 @@ impl Database {
     pub fn open(dir: &Path, cache_bytes: u64) -> Result<Self, Error> {
         let tree = open_tree(dir, cache_bytes)?;
         let tree = RwLock::new(Some(tree));
-        Ok(Self { dir: dir.to_owned(), cache_bytes, tree, standby: RwLock::default(), reads: AtomicU64::new(0) })
+        Ok(Self {
+            dir: dir.to_owned(),
+            cache_bytes,
+            tree,
+            standby: RwLock::default(),
+            reads: AtomicU64::new(0),
+        })
     }
 
     /// One that is closed, with something that answers in its place.

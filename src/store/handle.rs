@@ -17,7 +17,7 @@ use super::recover::{self, mended};
 use super::standby::Standby;
 use super::tape::Tapes;
 use super::{Damage, Error, Settings, codec, migrate, schema};
-use crate::terms::{Attempt, Catalog, Finding, Reading, RunId, Tier};
+use crate::terms::{Attempt, Catalog, Finding, Reading, RunId, Said, Tier};
 
 /// Times that a database is made again while the store is open; more would only hide a dying disk.
 const HEALS_MAX: u32 = 3;
@@ -45,6 +45,8 @@ pub(super) struct Inner {
     /// Why the database is behind the journal or closed, if it is.
     failing: Mutex<Option<Error>>,
     heals: AtomicU32,
+    /// What people said about findings, once it was asked for.
+    pub(super) said: Mutex<Option<Arc<Said>>>,
     /// Bytes that the last commit needed, where there was no room for them; else 0.
     refused_bytes: AtomicU64,
     /// Last, so that it is let go after the database is closed.
@@ -80,6 +82,7 @@ impl Store {
             damage: Mutex::new(opened.damage),
             failing: Mutex::new(opened.failing),
             heals: AtomicU32::new(0),
+            said: Mutex::default(),
             refused_bytes: AtomicU64::new(0),
             lock,
         };

@@ -15,6 +15,8 @@
 //! | `f` run id | newest version of a finding |
 //! | `j` run attempt | the judge's state |
 //! | `o` target NUL key | what that receiver has taken |
+//! | `k` run id | that somebody knows of a finding |
+//! | `z` id | a silence |
 //!
 //! Sketches and quantiles are not in the database but in the journal, under the commit's number. The first
 //! schema had them here, under `s` and `q` with run, attempt and step.
@@ -33,6 +35,8 @@ pub const TAPE: u8 = b'l';
 pub const FINDING: u8 = b'f';
 pub const JUDGE: u8 = b'j';
 pub const OUTBOX: u8 = b'o';
+pub const ACKNOWLEDGED: u8 = b'k';
+pub const SILENCE: u8 = b'z';
 pub const SKETCHES: u8 = b's';
 pub const QUANTILES: u8 = b'q';
 
@@ -105,6 +109,14 @@ pub fn of_run(kind: u8, run: u32) -> Vec<u8> {
 
 pub fn finding(run: u32, id: &str) -> Vec<u8> {
     key(FINDING, &[&run.to_be_bytes(), id.as_bytes()])
+}
+
+pub fn acknowledged(run: u32, id: &str) -> Vec<u8> {
+    key(ACKNOWLEDGED, &[&run.to_be_bytes(), id.as_bytes()])
+}
+
+pub fn silence(id: &str) -> Vec<u8> {
+    key(SILENCE, &[id.as_bytes()])
 }
 
 pub fn judge(run: u32, attempt: Attempt) -> Vec<u8> {

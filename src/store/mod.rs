@@ -26,6 +26,7 @@ mod query;
 mod read;
 mod recover;
 mod report;
+mod said;
 mod schema;
 mod settings;
 mod standby;

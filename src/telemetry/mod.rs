@@ -21,5 +21,5 @@ pub use events::{
     StoreFailed, WorkerPanicked,
 };
 pub use logging::{LogError, LogFormat, check_level, init_logging, set_log_level};
-pub use process::{ProcessUse, process_use};
+pub use process::{ProcessUse, now_seconds, process_use};
 pub use repeats::Repeats;

@@ -1,6 +1,7 @@
 //! What the process itself uses, from `/proc/self`, under the names that every exporter has.
 
 use std::fs;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 /// Resources of this process. A figure that the system does not tell is none.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -58,4 +59,9 @@ mod tests {
         assert_eq!(used.start_time_seconds, Some(1_700_000_012.0));
         assert_eq!(parse("", "", ""), ProcessUse::default());
     }
+}
+
+/// Seconds since 1970.
+pub fn now_seconds() -> f64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0.0, |since| since.as_secs_f64())
 }

@@ -16,6 +16,7 @@ mod metric;
 mod model;
 mod outcome;
 mod reading;
+mod said;
 mod sketch;
 mod snapshot;
 mod source;
@@ -34,6 +35,7 @@ pub use reading::{
     CheckpointFacts, FileStamp, Reading, Samples, Sketch, SkippedTensor, StepSource, SubjectReading,
     TensorFacts, TensorReading,
 };
+pub use said::{Acknowledgement, Quiet, Said, Silence};
 pub use sketch::Comparison;
 pub use snapshot::{RunPhase, RunStatus, Snapshot};
 pub use source::{BlockSource, SourceError, TensorInfo};

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
-use super::{Attempt, Finding, Reading, RunId, Severity, Step};
+use super::{Attempt, Finding, Reading, RunId, Said, Severity, Step};
 
 /// The whole published state: replaced, never changed.
 #[derive(Clone, Debug, Default, Serialize)]
@@ -20,6 +20,8 @@ pub struct Snapshot {
     pub store_trouble: Option<String>,
     /// Watched directories.
     pub roots: Vec<PathBuf>,
+    /// What people said about findings.
+    pub said: Arc<Said>,
 }
 
 /// What a run is doing.

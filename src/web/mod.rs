@@ -14,6 +14,7 @@
 pub mod access;
 mod app;
 mod asset;
+pub mod deeds;
 mod guard;
 mod kept;
 mod past;

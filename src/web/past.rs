@@ -12,7 +12,8 @@ use crate::report::figures::{Choice, Figure, Material};
 use crate::report::gather;
 use crate::store::Error;
 use crate::terms::{
-    Attempt, CheckpointFacts, LogPoint, Reading, ReadingKey, RunId, RunStatus, Step, Subject, SubjectKind,
+    Attempt, CheckpointFacts, LogPoint, Reading, ReadingKey, RunId, RunStatus, Said, Step, Subject,
+    SubjectKind,
 };
 
 /// What is known of each checkpoint of a run.
@@ -40,6 +41,11 @@ const POINTS_MAX: usize = 1 << 20;
 const TENSORS_MAX: usize = 2000;
 
 impl Site {
+    /// What people said about findings, as it is published.
+    pub fn said(&self) -> Arc<Said> {
+        Arc::clone(&self.snapshots.borrow().said)
+    }
+
     /// The run as it stands.
     pub fn status(&self, run: &RunId) -> Option<Arc<RunStatus>> {
         self.snapshots.borrow().runs.iter().find(|status| &status.run == run).cloned()

@@ -7,6 +7,8 @@ use std::path::Path;
 use weighbridge::detect::{DETECTORS, Entry, Expected, Rhythm, Settings, State, overdue};
 use weighbridge::terms::{Attempt, RunId, Step};
 
+use super::synthetic::Series;
+
 #[test]
 fn entries_are_complete_and_their_names_state_the_fault() {
     let mut ids = BTreeSet::new();

@@ -72,7 +72,8 @@ fn every_route_answers_as_it_is_described() {
     let paths = document["paths"].as_object().unwrap();
     assert!(paths.len() > 20);
     for (path, operations) in paths {
-        if path.ends_with("/events") {
+        // Changes are tried where they are made; a stream has no end.
+        if path.ends_with("/events") || operations.get("get").is_none() {
             continue;
         }
         let url = format!("{}{}{}", site.daemon.url, fill(path, &site), needed(path));

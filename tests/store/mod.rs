@@ -6,5 +6,6 @@ mod flips;
 mod full_disk;
 mod make;
 mod round_trip;
+mod said;
 mod sizes;
 mod upgrade;

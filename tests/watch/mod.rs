@@ -5,6 +5,7 @@ mod idle;
 mod inside;
 mod last_good;
 mod refusals;
+mod said;
 mod service;
 mod settling;
 

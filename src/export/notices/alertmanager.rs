@@ -26,7 +26,7 @@ impl Notifier for Alertmanager {
         let mut alerts = Vec::new();
         for notice in notices {
             let ends = match notice.change {
-                Change::Resolved => now_seconds,
+                Change::Resolved | Change::Quieted => now_seconds,
                 _ => now_seconds + STANDS.as_secs_f64(),
             };
             if let Change::Raised { from } = notice.change {

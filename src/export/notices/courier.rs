@@ -8,12 +8,14 @@ use super::{Carrier, Change, Failure, Notice, Notifier, Target};
 use crate::export::senders::{SLEEP_MAX, pause};
 use crate::store::Store;
 use crate::telemetry::{Counters, Delivered, DeliveryFailed, Event};
-use crate::terms::{Finding, Severity};
+use crate::terms::{Finding, Quiet, Said, Severity};
 
 /// Where findings come from, and where it is written down what targets have taken.
 pub trait Ledger: Send {
     /// All findings, in the order in which they were opened.
     fn findings(&self) -> Result<Vec<Finding>, String>;
+    /// What people said about them.
+    fn said(&self) -> Result<Arc<Said>, String>;
     /// What the target has taken: key and mark.
     fn taken(&self, target: &str) -> Result<BTreeMap<String, String>, String>;
     /// Writes down what it has taken; on disk when it returns.
@@ -23,6 +25,9 @@ pub trait Ledger: Send {
 impl Ledger for Store {
     fn findings(&self) -> Result<Vec<Finding>, String> {
         Store::findings(self, None).map_err(|error| error.to_string())
+    }
+    fn said(&self) -> Result<Arc<Said>, String> {
+        Store::said(self).map_err(|error| error.to_string())
     }
     fn taken(&self, target: &str) -> Result<BTreeMap<String, String>, String> {
         Store::taken(self, target).map_err(|error| error.to_string())
@@ -36,6 +41,10 @@ impl Ledger for Store {
 const MET: &str = "met";
 /// Mark of a finding that the target knows to be over.
 const RESOLVED: &str = "resolved";
+
+/// Begins the mark of a finding that the target was told of and that calls nobody for now; the name of the
+/// quiet time follows.
+const QUIET: &str = "quiet ";
 
 /// A target that forgets is told again what stands this often: well within the hour that its alerts stand,
 /// and soon after it was restarted.
@@ -104,13 +113,20 @@ impl<L: Ledger, C: Carrier> Courier<L, C> {
     /// Brings every target up to date as far as it lets us. Returns when to come again at the latest.
     pub fn round(&mut self, now_seconds: f64) -> Duration {
         let mut wait = SLEEP_MAX;
-        let findings = match self.ledger.findings() {
-            Ok(findings) => findings,
+        let known = self.ledger.findings().and_then(|findings| Ok((findings, self.ledger.said()?)));
+        let (findings, said) = match known {
+            Ok(known) => known,
             Err(error) => {
                 DeliveryFailed { target: "store", error: &error, attempts: 1 }.emit(&self.counters);
                 return wait;
             }
         };
+        if let Some(end) = said.next_end(now_seconds) {
+            // What a silence kept back is told when it ends, not up to a minute later.
+            wait = wait.min(Duration::from_secs_f64((end - now_seconds).clamp(0.0, SLEEP_MAX.as_secs_f64())));
+        }
+        let findings: Vec<Heard<'_>> =
+            findings.iter().map(|finding| Heard { finding, quiet: said.of(finding, now_seconds) }).collect();
         let mut desks = std::mem::take(&mut self.desks);
         for desk in &mut desks {
             if now_seconds >= desk.not_before {
@@ -124,13 +140,16 @@ impl<L: Ledger, C: Carrier> Courier<L, C> {
         wait
     }
 
-    fn serve(&self, desk: &mut Desk, findings: &[Finding], now: f64) {
+    fn serve(&self, desk: &mut Desk, findings: &[Heard<'_>], now: f64) {
         let name = desk.target.name.clone();
         let result = self.ledger.taken(&name).and_then(|taken| self.introduce(&name, findings, taken));
         let mut taken = match result {
             Ok(taken) => taken,
             Err(error) => return self.failed(desk, Failure::Later { why: error, after: None }, now),
         };
+        if let Err(failure) = self.quieten(desk, findings, &mut taken, now) {
+            return self.failed(desk, failure, now);
+        }
         // A finding may be several steps ahead of what the target knows; each step is told.
         loop {
             let notices = self.due(desk, findings, &taken, now);
@@ -158,13 +177,13 @@ impl<L: Ledger, C: Carrier> Courier<L, C> {
     fn introduce(
         &self,
         name: &str,
-        findings: &[Finding],
+        findings: &[Heard<'_>],
         mut taken: BTreeMap<String, String>,
     ) -> Result<BTreeMap<String, String>, String> {
         if !taken.contains_key(MET) {
-            let over = findings.iter().filter(|finding| !finding.is_open());
+            let over = findings.iter().filter(|heard| !heard.finding.is_open());
             let mut marks: Vec<(&str, &str)> =
-                over.map(|finding| (finding.id.0.as_str(), RESOLVED)).collect();
+                over.map(|heard| (heard.finding.id.0.as_str(), RESOLVED)).collect();
             marks.push((MET, "1"));
             self.ledger.record(name, &marks)?;
             taken.extend(marks.into_iter().map(|(key, mark)| (key.to_owned(), mark.to_owned())));
@@ -172,18 +191,55 @@ impl<L: Ledger, C: Carrier> Courier<L, C> {
         Ok(taken)
     }
 
+    /// Takes note of findings that call nobody from now on. What the target heard of is marked, so that it can be
+    /// told again; one that would go on calling by itself is told to stop. What it never heard of and what is
+    /// over meanwhile it never hears of.
+    fn quieten(
+        &self,
+        desk: &Desk,
+        findings: &[Heard<'_>],
+        taken: &mut BTreeMap<String, String>,
+        now: f64,
+    ) -> Result<(), Failure> {
+        let (mut notices, mut marks) = (Vec::new(), Vec::new());
+        for heard in findings.iter().filter(|heard| heard.quiet.is_quiet()) {
+            let id = heard.finding.id.0.as_str();
+            match taken.get(id).map(String::as_str) {
+                None if !heard.finding.is_open() => marks.push((id, RESOLVED.to_owned())),
+                Some(mark) if Severity::from_name(mark).is_some() && !heard.tells_end() => {
+                    notices.push(self.notice(heard.finding, Change::Quieted));
+                    marks.push((id, format!("{QUIET}{:016x}", heard.name())));
+                }
+                _ => {}
+            }
+        }
+        if desk.notifier.forgets() {
+            for batch in notices.chunks(desk.notifier.batch_max()) {
+                self.carrier.carry(&desk.notifier.write(batch, now), &desk.target)?;
+            }
+        }
+        if marks.is_empty() {
+            return Ok(());
+        }
+        let texts: Vec<(&str, &str)> = marks.iter().map(|(id, mark)| (*id, mark.as_str())).collect();
+        let recorded = self.ledger.record(&desk.target.name, &texts);
+        taken.extend(marks.into_iter().map(|(id, mark)| (id.to_owned(), mark)));
+        recorded.map_err(|why| Failure::Later { why, after: None })
+    }
+
     /// The next step of each finding that the target does not know yet, gravest first, within its rate.
     fn due<'a>(
         &'a self,
         desk: &mut Desk,
-        findings: &'a [Finding],
+        findings: &'a [Heard<'_>],
         taken: &BTreeMap<String, String>,
         now: f64,
     ) -> Vec<Notice<'a>> {
         let mut due: Vec<Notice<'a>> = findings
             .iter()
-            .filter_map(|finding| {
-                Some(self.notice(finding, next(finding, &desk.target, taken.get(&finding.id.0))?))
+            .filter_map(|heard| {
+                let change = next(heard, &desk.target, taken.get(&heard.finding.id.0))?;
+                Some(self.notice(heard.finding, change))
             })
             .collect();
         due.sort_by_key(|notice| std::cmp::Reverse(notice.finding.severity));
@@ -222,10 +278,22 @@ impl<L: Ledger, C: Carrier> Courier<L, C> {
         recorded.map_err(|why| Failure::Later { why, after: None })
     }
 
-    fn tell_again(&self, desk: &mut Desk, findings: &[Finding], taken: &BTreeMap<String, String>, now: f64) {
-        let stands = |finding: &&Finding| finding.is_open() && taken.contains_key(&finding.id.0);
-        let notices: Vec<Notice<'_>> =
-            findings.iter().filter(stands).map(|finding| self.notice(finding, Change::Standing)).collect();
+    fn tell_again(
+        &self,
+        desk: &mut Desk,
+        findings: &[Heard<'_>],
+        taken: &BTreeMap<String, String>,
+        now: f64,
+    ) {
+        let stands = |heard: &&Heard<'_>| {
+            let is_told = taken.contains_key(&heard.finding.id.0);
+            heard.finding.is_open() && !heard.quiet.is_quiet() && is_told
+        };
+        let notices: Vec<Notice<'_>> = findings
+            .iter()
+            .filter(stands)
+            .map(|heard| self.notice(heard.finding, Change::Standing))
+            .collect();
         for batch in notices.chunks(desk.notifier.batch_max()) {
             if let Err(failure) = self.carrier.carry(&desk.notifier.write(batch, now), &desk.target) {
                 return self.failed(desk, failure, now);
@@ -254,11 +322,44 @@ impl Desk {
     }
 }
 
+/// A finding, and what people said about it.
+struct Heard<'a> {
+    finding: &'a Finding,
+    quiet: Quiet<'a>,
+}
+
+impl Heard<'_> {
+    /// True where it is quiet and its end is to be told all the same: somebody who knows of it wants to know
+    /// that it is over, somebody who silenced it does not.
+    fn tells_end(&self) -> bool {
+        self.quiet.silence.is_none() && !self.finding.is_open()
+    }
+
+    /// Names the quiet time: the silence, or when somebody said that they know.
+    fn name(&self) -> u64 {
+        match (self.quiet.silence, self.quiet.acknowledgement) {
+            (Some(silence), _) => xxhash_rust::xxh3::xxh3_64(silence.id.as_bytes()),
+            (None, known) => known.map_or(0, |known| known.at_seconds.to_bits()),
+        }
+    }
+}
+
 /// The next step to tell, given the mark of what the target knows.
-fn next(finding: &Finding, target: &Target, mark: Option<&String>) -> Option<Change> {
+fn next(heard: &Heard<'_>, target: &Target, mark: Option<&String>) -> Option<Change> {
+    let finding = heard.finding;
+    if heard.quiet.is_quiet() && !(mark.is_some() && heard.tells_end()) {
+        return None;
+    }
     let Some(mark) = mark else {
         return (finding.severity >= target.severity_min).then_some(Change::Opened);
     };
+    if let Some(name) = mark.strip_prefix(QUIET) {
+        let after = u64::from_str_radix(name, 16).unwrap_or_default();
+        return match finding.is_open() {
+            true => Some(Change::Again { after }),
+            false => target.resolved.then_some(Change::Resolved),
+        };
+    }
     let known = Severity::from_name(mark)?;
     if finding.severity > known {
         return Some(Change::Raised { from: known });

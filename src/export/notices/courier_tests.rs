@@ -5,7 +5,7 @@ use std::sync::Mutex;
 use super::*;
 use crate::export::notices::testing::finding;
 use crate::export::notices::{Delivery, Secret};
-use crate::terms::Step;
+use crate::terms::{Acknowledgement, Silence, Step};
 
 #[derive(Clone, Default)]
 struct Desktop(Arc<Mutex<Inner>>);
@@ -16,11 +16,15 @@ struct Inner {
     marks: BTreeMap<String, BTreeMap<String, String>>,
     carried: Vec<serde_json::Value>,
     failure: Option<Failure>,
+    said: Arc<Said>,
 }
 
 impl Ledger for Desktop {
     fn findings(&self) -> Result<Vec<Finding>, String> {
         Ok(self.0.lock().unwrap().findings.clone())
+    }
+    fn said(&self) -> Result<Arc<Said>, String> {
+        Ok(Arc::clone(&self.0.lock().unwrap().said))
     }
     fn taken(&self, target: &str) -> Result<BTreeMap<String, String>, String> {
         Ok(self.0.lock().unwrap().marks.get(target).cloned().unwrap_or_default())
@@ -56,6 +60,9 @@ impl Desktop {
             None => inner.findings.push(finding),
         }
     }
+    fn say(&self, silences: Vec<Silence>, known: Vec<Acknowledgement>) {
+        self.0.lock().unwrap().said = Arc::new(Said::new(silences, known));
+    }
     fn fail(&self, failure: Option<Failure>) {
         self.0.lock().unwrap().failure = failure;
     }
@@ -63,6 +70,29 @@ impl Desktop {
     fn ids(&self) -> Vec<String> {
         let inner = self.0.lock().unwrap();
         inner.carried.iter().map(|message| message["id"].as_str().unwrap().to_owned()).collect()
+    }
+}
+
+fn silence(until_seconds: f64) -> Silence {
+    Silence {
+        id: format!("until-{until_seconds}"),
+        run: "team/*".into(),
+        detector: None,
+        tensor: None,
+        at_seconds: 0.0,
+        until_seconds,
+        why: "planned".into(),
+    }
+}
+
+fn known(finding: &Finding) -> Acknowledgement {
+    Acknowledgement {
+        run: finding.run.clone(),
+        finding: finding.id.clone(),
+        severity: finding.severity,
+        at_seconds: 1.0,
+        why: String::new(),
+        withdrawn: false,
     }
 }
 
@@ -161,4 +191,70 @@ fn a_receiver_that_forgets_is_told_again() {
     courier.round(1_700_000_061.0);
     let sent = desktop.0.lock().unwrap().carried.len();
     assert_eq!(sent, 3, "opened, at once again, and after a minute");
+}
+
+#[test]
+fn what_is_silenced_is_told_when_the_silence_ends_and_it_still_stands() {
+    let desktop = Desktop::default();
+    let mut courier = desktop.courier(Target::default());
+    courier.round(0.0);
+    desktop.put(finding("told", Severity::Warning));
+    courier.round(1.0);
+    desktop.say(vec![silence(100.0)], vec![]);
+    desktop.put(finding("told", Severity::Critical));
+    desktop.put(finding("new", Severity::Critical));
+    desktop.put(finding("short", Severity::Critical));
+    assert_eq!(courier.round(50.0), Duration::from_secs(50), "it comes again when the silence ends");
+    desktop.put(resolved(finding("short", Severity::Critical)));
+    courier.round(60.0);
+    assert_eq!(desktop.ids(), ["told/opened"], "nothing is told while it lasts");
+    courier.round(100.0);
+    courier.round(101.0);
+    let name = xxhash_rust::xxh3::xxh3_64(b"until-100");
+    assert_eq!(desktop.ids(), ["told/opened", &format!("told/again/{name:016x}"), "new/opened"]);
+    desktop.put(resolved(finding("told", Severity::Critical)));
+    courier.round(102.0);
+    assert_eq!(desktop.ids().last().unwrap(), "told/resolved");
+}
+
+#[test]
+fn what_somebody_knows_of_is_not_told_again_unless_it_grows_graver() {
+    let desktop = Desktop::default();
+    let mut courier = desktop.courier(Target::default());
+    courier.round(0.0);
+    for id in ["graver", "over", "taken-back"] {
+        desktop.put(finding(id, Severity::Warning));
+    }
+    courier.round(1.0);
+    let all = ["graver", "over", "taken-back"].map(|id| known(&finding(id, Severity::Warning)));
+    desktop.say(vec![], all.to_vec());
+    courier.round(2.0);
+    assert_eq!(desktop.ids().len(), 3);
+    let withdrawn = Acknowledgement { withdrawn: true, ..all[2].clone() };
+    desktop.say(vec![], vec![all[0].clone(), all[1].clone(), withdrawn]);
+    desktop.put(finding("graver", Severity::Critical));
+    desktop.put(resolved(finding("over", Severity::Warning)));
+    courier.round(3.0);
+    courier.round(4.0);
+    let mark = format!("again/{:016x}", 1.0_f64.to_bits());
+    let mut told = desktop.ids().split_off(3);
+    told.sort();
+    assert_eq!(told, [format!("graver/{mark}"), "over/resolved".into(), format!("taken-back/{mark}")]);
+}
+
+#[test]
+fn a_receiver_that_forgets_is_told_to_stop() {
+    let desktop = Desktop::default();
+    let mut courier = desktop.courier(Target { kind: "alertmanager".into(), ..Target::default() });
+    desktop.put(finding("f", Severity::Critical));
+    courier.round(1_700_000_000.0);
+    desktop.say(vec![silence(1_700_000_300.0)], vec![]);
+    let last = || desktop.0.lock().unwrap().carried.last().cloned().unwrap();
+    courier.round(1_700_000_030.0);
+    assert_eq!(last()[0]["endsAt"], "2023-11-14T22:13:50Z");
+    let sent = desktop.0.lock().unwrap().carried.len();
+    courier.round(1_700_000_120.0);
+    assert_eq!(desktop.0.lock().unwrap().carried.len(), sent, "and left alone");
+    courier.round(1_700_000_300.0);
+    assert_eq!(last()[0]["endsAt"], "2023-11-14T23:18:20Z");
 }

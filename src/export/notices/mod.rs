@@ -1,6 +1,7 @@
 //! Findings told to people and their machines without Prometheus in between.
 //!
-//! A notice is one step in the life of one finding: opened, raised, resolved. What each target must
+//! A notice is one step in the life of one finding: opened, raised, told again after a silence, resolved. What
+//! is silenced or acknowledged is not told. What each target must
 //! still get follows from the stored findings and from what the store says the target has taken
 //! ([`courier`]), so `kill -9` loses nothing; a notice may arrive twice, under the same id, by which the
 //! receiver drops the repeat. A [`Notifier`] only writes the request; the courier carries it, retries
@@ -39,6 +40,13 @@ pub enum Change {
     },
     /// The target heard of it before, and must be told again lest it thinks it over.
     Standing,
+    /// It stands and calls nobody for now: only a receiver that would go on calling by itself hears of it.
+    Quieted,
+    /// It was quiet, still stands, and calls again.
+    Again {
+        /// Names the quiet time that is over.
+        after: u64,
+    },
     /// It is over.
     Resolved,
 }
@@ -50,6 +58,8 @@ impl Change {
             Change::Opened => "opened",
             Change::Raised { .. } => "raised",
             Change::Standing => "standing",
+            Change::Quieted => "quieted",
+            Change::Again { .. } => "again",
             Change::Resolved => "resolved",
         }
     }
@@ -73,6 +83,7 @@ impl Notice<'_> {
     pub fn id(&self) -> String {
         match self.change {
             Change::Raised { .. } => format!("{}/raised/{}", self.finding.id, self.finding.severity),
+            Change::Again { after } => format!("{}/again/{after:016x}", self.finding.id),
             change => format!("{}/{}", self.finding.id, change.name()),
         }
     }

@@ -2,15 +2,17 @@
 
 use super::paint::{Terminal, plain};
 use crate::report::json::finding_json;
-use crate::terms::Finding;
+use crate::report::number::time;
+use crate::terms::{Finding, Quiet, Said};
 
-/// One JSON object a line.
-pub fn findings_jsonl(findings: &[Finding]) -> String {
-    findings.iter().map(|finding| format!("{}\n", finding_json(finding))).collect()
+/// One JSON object a line; what was said about each is as of `now_seconds`.
+pub fn findings_jsonl(findings: &[Finding], said: &Said, now_seconds: f64) -> String {
+    let line = |finding| format!("{}\n", finding_json(finding, said.of(finding, now_seconds)));
+    findings.iter().map(line).collect()
 }
 
 /// What, where, why and what to do, one paragraph a finding.
-pub fn findings_text(findings: &[Finding]) -> String {
+pub fn findings_text(findings: &[Finding], said: &Said, now_seconds: f64) -> String {
     if findings.is_empty() {
         return "no findings\n".to_owned();
     }
@@ -42,9 +44,29 @@ pub fn findings_text(findings: &[Finding]) -> String {
         if let Some(step) = finding.last_good_step {
             out.push_str(&format!("    last good: step {step}\n"));
         }
+        for line in quiet_lines(said.of(finding, now_seconds)) {
+            out.push_str(&format!("    {line}\n"));
+        }
         out.push_str(&format!("    id: {}\n", finding.id));
     }
     out
+}
+
+/// Why a finding calls nobody, a line each.
+fn quiet_lines(quiet: Quiet<'_>) -> impl Iterator<Item = String> {
+    let silenced = quiet.silence.map(|silence| {
+        format!(
+            "silenced until {}: {} (silence {})",
+            time(silence.until_seconds),
+            plain(&silence.why),
+            silence.id
+        )
+    });
+    let known = quiet.acknowledgement.map(|known| {
+        let why = if known.why.is_empty() { String::new() } else { format!(": {}", plain(&known.why)) };
+        format!("acknowledged at {}{why}", time(known.at_seconds))
+    });
+    silenced.into_iter().chain(known)
 }
 
 /// One line: severity, run, step, detector, sentence, life.

@@ -13,6 +13,7 @@ mod log;
 mod memory;
 mod planes;
 mod roster;
+mod said;
 
 pub(super) use bytes::{Malformed, Reader, Writer};
 pub(super) use column::{Column, column_len, read_column, write_column};
@@ -22,3 +23,4 @@ pub(super) use intern::intern;
 pub(super) use log::{read_log, same_points, write_log};
 pub(super) use memory::{read_quantiles, read_sketches, write_quantiles, write_sketches};
 pub(super) use roster::{Absences, Roster, read_absences, read_roster, write_absences, write_roster};
+pub(super) use said::{read_acknowledgement, read_silence, write_acknowledgement, write_silence};

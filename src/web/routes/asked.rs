@@ -50,6 +50,7 @@ parameters! {
     LIMIT = "limit" "integer" "how many at most; 1000 is the most";
     OFFSET = "offset" "integer" "how many to leave out at the start";
     COMPARE = "compare" "string" "what colours compare: own, each row with its median, or all";
+    OVER = "over" "boolean" "true: those that are over or were taken back too";
     QUERY = "q" "string" "what to look for";
     VERSION = "v" "string" "tag of the content that is wanted: then the answer may be kept for good";
 }
@@ -76,6 +77,7 @@ pub struct Asked {
     pub limit: Option<usize>,
     pub offset: Option<usize>,
     pub compare: Option<String>,
+    pub over: Option<bool>,
     pub q: Option<String>,
     pub v: Option<String>,
 }

@@ -12,6 +12,7 @@ use super::{Answer, Route};
 use crate::report::figures::run::evidence;
 use crate::report::gather;
 use crate::report::{finding_json, findings_jsonl, findings_text};
+use crate::telemetry::now_seconds;
 use crate::terms::{FindingId, RunId, Severity};
 use crate::web::app::Site;
 
@@ -49,14 +50,15 @@ async fn findings(State(site): State<Site>, Query(asked): Query<Asked>) -> Answe
             None => Severity::Info,
         };
         let mut found = site.store.findings(run.as_ref())?;
+        let (said, now) = (site.store.said()?, now_seconds());
         found.retain(|f| f.severity >= least && (asked.open != Some(true) || f.is_open()));
         let text = |kind: &'static str, text: String| ([(header::CONTENT_TYPE, kind)], text).into_response();
         Ok(match asked.format.as_deref() {
-            Some("text") => text("text/plain; charset=utf-8", findings_text(&found)),
-            Some("jsonl") => text("application/jsonl; charset=utf-8", findings_jsonl(&found)),
+            Some("text") => text("text/plain; charset=utf-8", findings_text(&found, &said, now)),
+            Some("jsonl") => text("application/jsonl; charset=utf-8", findings_jsonl(&found, &said, now)),
             None | Some("json") => {
                 found.sort_by(|a, b| b.opened_at.total_cmp(&a.opened_at).then(b.step.cmp(&a.step)));
-                Json(asked.page(found.iter().map(finding_json))).into_response()
+                Json(asked.page(found.iter().map(|f| finding_json(f, said.of(f, now))))).into_response()
             }
             Some(other) => {
                 return Err(Refusal::bad(format!("findings are json, jsonl or text, not {other}")));
@@ -73,7 +75,9 @@ async fn finding(State(site): State<Site>, Path((run, id)): Path<(String, String
         let finding = site.store.finding(&run, &FindingId(id.clone()))?.ok_or_else(missing)?;
         let look = |metric: &str, kind| site.columns(&run, metric, kind);
         let figure = evidence(&finding, &gather::trails(&site.catalog, &finding, look)?);
-        Ok(Json(json!({ "finding": finding_json(&finding), "figures": [figure] })))
+        let said = site.store.said()?;
+        let finding = finding_json(&finding, said.of(&finding, now_seconds()));
+        Ok(Json(json!({ "finding": finding, "figures": [figure] })))
     })
     .await
 }

@@ -14,6 +14,7 @@ use tokio_stream::{Stream, StreamExt};
 use super::asked::{Answered, Asked, LIMIT, OFFSET, QUERY, work};
 use super::{Answer, Route};
 use crate::report::{finding_json, overview};
+use crate::telemetry::now_seconds;
 use crate::terms::{RunStatus, Severity, Snapshot};
 use crate::web::app::Site;
 
@@ -89,7 +90,8 @@ pub fn row(site: &Site, status: &RunStatus) -> Value {
     let strip: Vec<Value> = cells.collect();
     if let Some(row) = row.as_object_mut() {
         row.insert("strip".to_owned(), json!(strip));
-        row.insert("first_open".to_owned(), status.open.first().map_or(Value::Null, |f| finding_json(f)));
+        let first = status.open.first().map(|f| finding_json(f, site.said().of(f, now_seconds())));
+        row.insert("first_open".to_owned(), first.unwrap_or_default());
     }
     row
 }

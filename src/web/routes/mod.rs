@@ -9,6 +9,7 @@ mod health;
 mod openapi;
 mod page;
 mod runs;
+mod said;
 mod search;
 mod series;
 
@@ -54,6 +55,22 @@ impl Route {
     }
 }
 
+/// One change's entry. The guard lets it through only with a token.
+pub struct Change {
+    /// Method, as OpenAPI writes it.
+    pub method: &'static str,
+    /// Path, parameters in braces.
+    pub path: &'static str,
+    /// What it does, in one sentence without a full stop.
+    pub summary: &'static str,
+    /// What is sent: a schema of [`openapi`].
+    pub body: Option<&'static str>,
+    /// What comes back.
+    pub answer: Answer,
+    /// The code.
+    pub handler: fn() -> MethodRouter<Site>,
+}
+
 /// What a route answers with.
 pub enum Answer {
     /// JSON of that schema.
@@ -68,7 +85,7 @@ pub enum Answer {
 
 /// Everything that is served, room by room.
 pub fn all() -> impl Iterator<Item = &'static Route> {
-    let rooms: [&[Route]; 10] = [
+    let rooms: [&[Route]; 11] = [
         page::ROUTES,
         health::ROUTES,
         fleet::ROUTES,
@@ -76,6 +93,7 @@ pub fn all() -> impl Iterator<Item = &'static Route> {
         checkpoints::ROUTES,
         series::ROUTES,
         findings::ROUTES,
+        said::ROUTES,
         search::ROUTES,
         catalog::ROUTES,
         openapi::ROUTES,
@@ -83,10 +101,16 @@ pub fn all() -> impl Iterator<Item = &'static Route> {
     rooms.into_iter().flatten()
 }
 
+/// Everything that can be changed.
+pub fn changes() -> impl Iterator<Item = &'static Change> {
+    said::CHANGES.iter()
+}
+
 /// Every route behind the guard.
 pub fn router(site: Site) -> Router {
     let timeout = TimeoutLayer::with_status_code(StatusCode::GATEWAY_TIMEOUT, site.settings.request_timeout);
     let router = all().fold(Router::new(), |router, route| router.route(route.path, (route.handler)()));
+    let router = changes().fold(router, |router, change| router.route(change.path, (change.handler)()));
     router
         .fallback(asked::nothing_here)
         .layer(timeout)

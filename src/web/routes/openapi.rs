@@ -4,7 +4,7 @@ use axum::Json;
 use axum::routing::get;
 use serde_json::{Map, Value, json};
 
-use super::{Answer, Route};
+use super::{Answer, Change, Route};
 
 /// The document itself.
 pub const ROUTES: &[Route] = &[Route {
@@ -28,17 +28,61 @@ pub fn document() -> Value {
             "version": env!("CARGO_PKG_VERSION"),
             "description": "What the page itself uses. Within v1, fields are added and never renamed.",
         },
-        "paths": super::all().map(|route| (route.path.to_owned(), json!({ "get": operation(route) })))
-            .collect::<Map<_, _>>(),
-        "components": { "schemas": schemas() },
+        "paths": paths(),
+        "components": {
+            "schemas": schemas(),
+            "securitySchemes": { "token": { "type": "http", "scheme": "bearer" } },
+        },
+    })
+}
+
+/// Every path with its methods.
+fn paths() -> Map<String, Value> {
+    let mut paths = Map::new();
+    let reads = super::all().map(|route| (route.path, "get", operation(route)));
+    let changes = super::changes().map(|change| (change.path, change.method, change_operation(change)));
+    for (path, method, operation) in reads.chain(changes) {
+        let methods = paths.entry(path).or_insert_with(|| json!({}));
+        if let Some(methods) = methods.as_object_mut() {
+            methods.insert(method.to_owned(), operation);
+        }
+    }
+    paths
+}
+
+fn change_operation(change: &Change) -> Value {
+    let mut operation = json!({
+        "summary": change.summary,
+        "parameters": in_path(change.path).collect::<Vec<_>>(),
+        "responses": responses(&change.answer),
+        "security": [{ "token": [] }],
+    });
+    if let Some(body) = change.body {
+        let schema = json!({ "$ref": format!("#/components/schemas/{body}") });
+        operation["requestBody"] =
+            json!({ "required": true, "content": { "application/json": { "schema": schema } } });
+    }
+    operation
+}
+
+fn in_path(path: &str) -> impl Iterator<Item = Value> {
+    path.split(['{', '}']).skip(1).step_by(2).map(|name| {
+        let kind = if name == "step" { "integer" } else { "string" };
+        json!({ "name": name, "in": "path", "required": true, "schema": { "type": kind } })
+    })
+}
+
+fn responses(answer: &Answer) -> Value {
+    json!({
+        "200": { "description": "the answer", "content": content(answer) },
+        "default": {
+            "description": "why not",
+            "content": { "application/json": { "schema": { "$ref": "#/components/schemas/Refusal" } } },
+        },
     })
 }
 
 fn operation(route: &Route) -> Value {
-    let in_path = route.path.split(['{', '}']).skip(1).step_by(2).map(|name| {
-        let kind = if name == "step" { "integer" } else { "string" };
-        json!({ "name": name, "in": "path", "required": true, "schema": { "type": kind } })
-    });
     let in_query = route.query.iter().map(|parameter| {
         json!({
             "name": parameter.name, "in": "query", "required": false,
@@ -47,14 +91,8 @@ fn operation(route: &Route) -> Value {
     });
     json!({
         "summary": route.summary,
-        "parameters": in_path.chain(in_query).collect::<Vec<_>>(),
-        "responses": {
-            "200": { "description": "the answer", "content": content(&route.answer) },
-            "default": {
-                "description": "why not",
-                "content": { "application/json": { "schema": { "$ref": "#/components/schemas/Refusal" } } },
-            },
-        },
+        "parameters": in_path(route.path).chain(in_query).collect::<Vec<_>>(),
+        "responses": responses(&route.answer),
     })
 }
 
@@ -133,6 +171,13 @@ fn schemas() -> Value {
             ("help", "string"), ("formula", "string"), ("source", "string"), ("healthy", "string"), ("sick", "string"),
             ("cost", "string"), ("since", "string"),
         ]),
+        "Silence": silence(&["id", "at_seconds"]),
+        "SilenceWanted": silence(&[]),
+        "Acknowledgement": object(&[
+            ("run", "string"), ("finding", "string"), ("severity", "string"), ("at_seconds", "number"), ("why", "string"),
+            ("withdrawn", "boolean"),
+        ]),
+        "AcknowledgementWanted": object(&[("finding", "string"), ("why", "string?")]),
         "Store": object(&[("schema", "integer"), ("readings", "integer"), ("findings", "integer"), ("disk_bytes", "integer")]),
     })
 }
@@ -155,7 +200,24 @@ fn finding() -> Value {
         ("dissent", "array"),
         ("confidence", "number"),
         ("last_good_step", "integer?"),
+        ("silenced", "object?"),
+        ("acknowledged", "object?"),
     ])
+}
+
+/// A silence; `own` are the fields that it is given.
+fn silence(own: &[&'static str]) -> Value {
+    let fields = [
+        ("id", "string"),
+        ("run", "string"),
+        ("detector", "string?"),
+        ("tensor", "string?"),
+        ("at_seconds", "number"),
+        ("until_seconds", "number"),
+        ("why", "string"),
+    ];
+    let is_given = |name: &str| !["id", "at_seconds"].contains(&name) || own.contains(&name);
+    object(&fields.into_iter().filter(|(name, _)| is_given(name)).collect::<Vec<_>>())
 }
 
 #[cfg(test)]
@@ -177,8 +239,10 @@ mod tests {
 
     #[test]
     fn every_route_is_described_once() {
-        let paths = document()["paths"].as_object().unwrap().len();
-        assert_eq!(paths, super::super::all().count());
+        let document = document();
+        let methods =
+            document["paths"].as_object().unwrap().values().map(|path| path.as_object().unwrap().len());
+        assert_eq!(methods.sum::<usize>(), super::super::all().count() + super::super::changes().count());
         for route in super::super::all() {
             assert!(!route.summary.ends_with('.') && !route.summary.is_empty(), "{}", route.path);
         }

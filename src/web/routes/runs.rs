@@ -16,6 +16,7 @@ use super::{Answer, Route, fleet};
 use crate::report::figures::Figure;
 use crate::report::figures::run::{self as figures, Compare};
 use crate::report::{gather, report_html};
+use crate::telemetry::now_seconds;
 use crate::terms::{Finding, ReadingKey, RunId, Severity, SubjectKind};
 use crate::web::app::Site;
 
@@ -94,7 +95,8 @@ async fn run(State(site): State<Site>, Path(run): Path<String>) -> Answered<Json
 async fn report(State(site): State<Site>, Query(asked): Query<Asked>) -> Answered<impl IntoResponse> {
     work(site, move |site| {
         let run = RunId::new(asked.run.as_deref().ok_or_else(|| Refusal::bad("name a run: ?run=…"))?);
-        let text = report_html(&site.store, &run, &site.catalog, |reading| (site.weights)(reading))?;
+        let text =
+            report_html(&site.store, &run, &site.catalog, |reading| (site.weights)(reading), now_seconds())?;
         let text = text.ok_or_else(|| Refusal::no_run(&run))?;
         // Saved, not shown: its own scripts must not run beside the page's.
         let head = [
