@@ -11,8 +11,8 @@ use super::Place;
 use crate::util::{TrainingRun, wait_for};
 
 /// More than stay in memory: the judges of most rest in the store.
-const RUNS: usize = 12;
-const IN_MEMORY: usize = 2;
+const RUNS: usize = 6;
+const IN_MEMORY: usize = 1;
 
 #[test]
 fn an_idle_daemon_with_many_runs_reads_nothing_and_publishes_nothing() {

@@ -52,9 +52,9 @@ fn what_is_silenced_or_known_is_not_active_and_says_why() {
     wait_for_active(&daemon, 1.0);
     let id = findings(store)[0]["id"].as_str().unwrap().to_owned();
 
-    let silence = ["silence", "--store", store, "--run", "a*", "--detector", DETECTOR];
+    let silence = ["silence", "--run", "a*", "--detector", DETECTOR];
     let (code, out, err) =
-        command(&[&silence[..], &["--until", "2h", "--why", "planned", "--format", "json"]].concat());
+        say(&place, &[&silence[..], &["--until", "2h", "--why", "planned", "--format", "json"]].concat());
     assert_eq!(code, 0, "{err}");
     let made: serde_json::Value = serde_json::from_str(&out).unwrap();
     let scrape = wait_for_active(&daemon, 0.0);
