@@ -5,11 +5,11 @@ use super::job::{Before, Job, Outcome};
 use super::sketch::Recipe;
 use super::stream::{Way, Worker, weigh_held, weigh_shared};
 use super::testing::{InMemory, Random};
-use super::{change, small};
+use super::{change, small, wide};
 use crate::terms::{BlockSource, Category, Dtype, Meaning, Role};
 use std::sync::Mutex;
 
-fn outcomes(source: &InMemory, previous: Option<&InMemory>) -> [Outcome; 3] {
+fn with_job<T>(source: &InMemory, previous: Option<&InMemory>, see: impl FnOnce(&Job<'_>) -> T) -> T {
     let recipe = Recipe::new(256);
     let interval = change::Interval { steps: 10, lr_sum: Some(0.01), lr_square_sum: Some(1e-5) };
     let job = Job {
@@ -28,15 +28,22 @@ fn outcomes(source: &InMemory, previous: Option<&InMemory>) -> [Outcome; 3] {
         recipe: &recipe,
         quantiles: 16,
         progress: &(),
+        learning_rate: Some(1e-3),
     };
-    assert_ne!(Way::of(&job), Way::Sorted);
-    let pool = rayon::ThreadPoolBuilder::new().num_threads(3).build().unwrap();
-    let workers: Vec<_> = (0..3).map(|_| Mutex::new(Worker::new())).collect();
-    [
-        small::weigh(&job).unwrap(),
-        weigh_held(&job, &mut Worker::new()).unwrap(),
-        pool.install(|| weigh_shared(&job, &workers)).unwrap(),
-    ]
+    see(&job)
+}
+
+fn outcomes(source: &InMemory, previous: Option<&InMemory>) -> [Outcome; 3] {
+    with_job(source, previous, |job| {
+        assert_ne!(Way::of(job), Way::Sorted);
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(3).build().unwrap();
+        let workers: Vec<_> = (0..3).map(|_| Mutex::new(Worker::new())).collect();
+        [
+            small::weigh(job).unwrap(),
+            weigh_held(job, &mut Worker::new()).unwrap(),
+            pool.install(|| weigh_shared(job, &workers)).unwrap(),
+        ]
+    })
 }
 
 /// Relative and absolute bound of a metric.
@@ -53,6 +60,7 @@ fn bound(metric: &str) -> (f64, f64) {
         "bowley_skewness" => (1e-3, 1e-4),
         "weibull_shape" | "hill_tail_index" => (1e-3, 0.0),
         "outlier_elements" => (0.0, 0.0),
+        "distinct_values" | "bf16_stall_ratio" => (0.0, 0.0),
         name if name.ends_with("elements") || name.ends_with("rows") => (0.0, 0.0),
         _ => (1e-6, 1e-12),
     }
@@ -64,9 +72,21 @@ fn agree(what: &str, source: &InMemory, previous: Option<&InMemory>) {
     assert_eq!(held.sheet.absent, shared.sheet.absent, "{what}: threads changed a reason");
     assert_eq!(held.sketch, shared.sketch, "{what}: threads changed the sketch");
     assert_eq!(sorted.content_hash, shared.content_hash, "{what}");
+    close(what, &sorted, &held);
+}
+
+/// The way for wide numbers, which takes every dtype.
+fn agree_wide(what: &str, source: &InMemory, previous: Option<&InMemory>) {
+    let sorted = with_job(source, previous, |job| small::weigh(job).unwrap());
+    let wide = with_job(source, previous, |job| wide::weigh(job).unwrap());
+    assert_eq!(sorted.content_hash, wide.content_hash, "{what}");
+    close(what, &sorted, &wide);
+}
+
+fn close(what: &str, sorted: &Outcome, held: &Outcome) {
     assert_eq!(sorted.sheet.absent, held.sheet.absent, "{what}");
     let names = |outcome: &Outcome| outcome.sheet.samples.keys().copied().collect::<Vec<_>>();
-    assert_eq!(names(&sorted), names(&held), "{what}");
+    assert_eq!(names(sorted), names(held), "{what}");
     for (name, want) in &sorted.sheet.samples {
         let got = held.sheet.samples[name];
         let (relative, absolute) = bound(name);
@@ -75,7 +95,7 @@ fn agree(what: &str, source: &InMemory, previous: Option<&InMemory>) {
             "{what}: {name}: want {want}, got {got}"
         );
     }
-    let (a, b) = (sorted.sketch.unwrap(), held.sketch.unwrap());
+    let (a, b) = (sorted.sketch.as_ref().unwrap(), held.sketch.as_ref().unwrap());
     let scale = a.values.iter().map(|x| x.abs()).fold(0f32, f32::max);
     for (a, b) in a.values.iter().zip(&b.values) {
         assert!((a - b).abs() <= 1e-5 * scale, "{what}: sketch {a} {b}");
@@ -187,4 +207,35 @@ fn chunks_are_whole_rows() {
     let cut = Cut::new(&source.tensors()[0], Some(512));
     assert_eq!(cut.chunk % 512, 0);
     assert_eq!((0..cut.chunks).map(|chunk| cut.range(chunk).len()).sum::<usize>(), LEN);
+}
+
+#[test]
+fn wide_numbers_in_many_looks() {
+    let mut random = Random(10);
+    let f64s = |values: &[f64]| {
+        InMemory::one(Dtype::F64, &SHAPE, values.iter().flat_map(|x| x.to_le_bytes()).collect())
+    };
+    let normal: Vec<f64> = (0..LEN).map(|_| 0.02 * random.normal()).collect();
+    agree_wide("f64 normal", &f64s(&normal), None);
+    let mut moved: Vec<f64> = normal.iter().map(|x| x + 1e-3 * random.normal()).collect();
+    moved[77] = 3.0;
+    agree_wide("f64 change", &f64s(&moved), Some(&f64s(&normal)));
+    let heavy: Vec<f64> = (0..LEN).map(|_| random.student(3)).collect();
+    agree_wide("f64 t3", &f64s(&heavy), None);
+    let narrow: Vec<f64> = (0..LEN).map(|_| 1.0 + 1e-7 * random.normal()).collect();
+    agree_wide("f64 narrow", &f64s(&narrow), None);
+    let mut sick = normal.clone();
+    (sick[0], sick[1], sick[2]) = (1e200, 1e-200, 5e-324);
+    agree_wide("f64 sick", &f64s(&sick), None);
+    (sick[3], sick[4]) = (f64::NAN, f64::INFINITY);
+    agree_wide("f64 NaN", &f64s(&sick), None);
+    agree_wide("f64 zeros", &f64s(&vec![0.0; LEN]), None);
+    agree_wide("f64 constant", &f64s(&vec![0.1; LEN]), None);
+    agree_wide("f64 all NaN", &f64s(&vec![f64::NAN; LEN]), None);
+    for dtype in [Dtype::I32, Dtype::U32, Dtype::I64, Dtype::U64] {
+        let bytes = (0..LEN * dtype.bytes()).map(|_| random.bits() as u8).collect();
+        agree_wide(dtype.name(), &InMemory::one(dtype, &SHAPE, bytes), None);
+    }
+    let counting = (0..LEN as i64).flat_map(|i| i.to_le_bytes()).collect();
+    agree_wide("positions", &InMemory::one(Dtype::I64, &SHAPE, counting), None);
 }

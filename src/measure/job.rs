@@ -27,6 +27,8 @@ pub(super) struct Job<'a> {
     /// Quantiles to remember.
     pub(super) quantiles: usize,
     pub(super) progress: &'a dyn Progress,
+    /// The learning rate that the trainer logged last.
+    pub(super) learning_rate: Option<f64>,
 }
 
 /// The tensor as it was in the previous checkpoint.

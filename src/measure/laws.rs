@@ -1,10 +1,10 @@
 //! What must hold whatever the numbers are: laws, known null values, sick input, counted work.
 
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU64, Ordering};
 
-use super::METRICS;
-use super::testing::{InMemory, Random, weighed};
-use crate::terms::{Dtype, Samples};
+use super::testing::{InMemory, Random, plan, unknown, weighed};
+use super::{METRICS, weigh};
+use crate::terms::{BlockSource, Dtype, Samples, SourceError, TensorInfo, TrainerState};
 
 fn samples(source: &InMemory, threads: usize) -> Samples {
     weighed(source, None, threads).tensors.remove(0).samples
@@ -211,4 +211,59 @@ fn every_metric_is_documented() {
     let before = names.len();
     names.dedup();
     assert_eq!(names.len(), before, "two metrics of one name");
+}
+
+/// A tensor that is made as it is read, so that only the program's own buffers count.
+struct Endless {
+    infos: Vec<TensorInfo>,
+    largest_read: AtomicU64,
+    read: AtomicU64,
+}
+
+impl BlockSource for Endless {
+    fn tensors(&self) -> &[TensorInfo] {
+        &self.infos
+    }
+
+    fn read(&self, tensor: usize, offset: u64, buffer: &mut [u8]) -> Result<(), SourceError> {
+        self.largest_read.fetch_max(buffer.len() as u64, Ordering::Relaxed);
+        self.read.fetch_add(buffer.len() as u64, Ordering::Relaxed);
+        let dtype = self.infos[tensor].dtype;
+        for (index, element) in buffer.chunks_exact_mut(dtype.bytes()).enumerate() {
+            let position = offset / dtype.bytes() as u64 + index as u64;
+            let bits = Random(position).bits();
+            match dtype {
+                Dtype::F64 => element.copy_from_slice(&((bits >> 11) as f64 * 1e-18).to_le_bytes()),
+                Dtype::F32 => element.copy_from_slice(&((bits >> 40) as f32 * 1e-9).to_le_bytes()),
+                dtype => element.copy_from_slice(&bits.to_le_bytes()[..dtype.bytes()]),
+            }
+        }
+        Ok(())
+    }
+}
+
+#[test]
+fn no_tensor_is_held_whole_because_it_is_large() {
+    /// What one thread may hold of a tensor.
+    const HELD_MAX: u64 = 16 << 20;
+    for (dtype, shape) in [
+        (Dtype::F32, vec![16_384, 512]),
+        (Dtype::BF16, vec![8, 4096, 512]),
+        (Dtype::F8_E4M3, vec![32_768, 1024]),
+        (Dtype::F64, vec![8192, 512]),
+        (Dtype::I64, vec![1 << 22]),
+        (Dtype::I32, vec![4, 1024, 1025]),
+    ] {
+        let info = TensorInfo { name: "w".into(), dtype, shape, file: "model.safetensors".into() };
+        let bytes = info.bytes();
+        assert!(bytes >= HELD_MAX, "{dtype:?}: the tensor is no test");
+        let source = Endless { infos: vec![info], largest_read: 0.into(), read: 0.into() };
+        let weighed = weigh(&source, &unknown(), None, &TrainerState::default(), &plan(2), &());
+        assert!(weighed.problems.is_empty(), "{:?}", weighed.problems);
+        let most = source.largest_read.into_inner();
+        assert!(most <= 1 << 20, "{dtype:?}: {most} bytes were read at once");
+        let looks = source.read.into_inner().div_ceil(bytes);
+        let looks_max = if matches!(dtype, Dtype::F64 | Dtype::I64 | Dtype::I32) { 16 } else { 3 };
+        assert!(looks <= looks_max, "{dtype:?}: {looks} looks at the tensor");
+    }
 }

@@ -8,7 +8,8 @@
 //!
 //! A tensor's distribution travels as `cells`: its values in sorted order, in as few numbers as the
 //! metrics need. Small tensors are sorted; 16-bit dtypes are counted, one cell a value; f32 is counted by
-//! its top bits, and only the cells that can still move a metric are looked at again.
+//! its top bits, and only the cells that can still move a metric are looked at again. Large tensors of
+//! wider numbers go the same way in more looks (`wide`): no tensor is held whole because it is large.
 //!
 //! This room knows tensors as bytes with a dtype and a shape. Files, store and clock are not its matter,
 //! and nothing that lies in a tensor makes it panic.
@@ -39,6 +40,7 @@ mod moments;
 mod normal;
 mod optimizer;
 mod plan;
+mod precision;
 mod refine;
 mod registry;
 mod rows;
@@ -52,6 +54,7 @@ mod tails;
 mod testing;
 mod totals;
 mod weigh;
+mod wide;
 
 pub use optimizer::weigh_optimizer;
 pub use plan::{Plan, Previous, Progress, QUANTILES, SKETCH_LEN};
@@ -65,6 +68,7 @@ const FAMILIES: &[&[MetricDef]] = &[
     elements::DEFS,
     shape::DEFS,
     rows::DEFS,
+    precision::DEFS,
     change::DEFS,
     matrices::spectrum::DEFS,
     matrices::heads::DEFS,

@@ -16,6 +16,8 @@ pub(crate) fn of_values(values: &[f64]) -> Moments {
     let n = values.len() as f64;
     let scaled = || values.iter().map(|&x| x * scale);
     let mean = if min == max { min * scale } else { scaled().sum::<f64>() / n };
+    // What rounding has left out: it matters where values lie far from 0 and close together.
+    let mean = mean + scaled().map(|x| x - mean).sum::<f64>() / n;
     let rms = (scaled().map(|x| x * x).sum::<f64>() / n).sqrt() / scale;
     let [m2, m3, m4] = scaled().fold([0f64; 3], |[a, b, c], x| {
         let d = x - mean;

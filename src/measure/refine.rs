@@ -2,6 +2,7 @@
 
 use super::cells::{Cell, Ranked, quantile_rank};
 use super::lmoments::l_moments;
+use super::precision::DISTINCT_MAX;
 use super::shape::{MAD_TO_STD, OUTLIER_MADS, QUANTILES};
 use super::tails::{hill_count, median_absolute_deviation, nearest};
 
@@ -24,6 +25,7 @@ pub(crate) fn suspects(ranked: &Ranked<'_>, mean: f64) -> Vec<bool> {
     tail(cells, &mut marks);
     spread(ranked, mean, &mut marks);
     coarse(ranked, &mut marks);
+    format_ends(cells, &mut marks);
     for (mark, cell) in marks.iter_mut().zip(cells) {
         *mark &= cell.lo < cell.hi;
     }
@@ -140,6 +142,19 @@ fn coarse(ranked: &Ranked<'_>, marks: &mut [bool]) {
         for (mark, cell) in marks.iter_mut().zip(ranked.cells()) {
             *mark |= wide(cell);
         }
+    }
+}
+
+/// Cells of the largest magnitudes of f32 and f64 and of their smallest, which are counted; and all where
+/// there are so few that distinct values are counted.
+fn format_ends(cells: &[Cell], marks: &mut [bool]) {
+    if cells.len() < DISTINCT_MAX {
+        marks.fill(true);
+    }
+    let ends = [f64::from(f32::MAX), f64::MAX];
+    let at_end = |cell: &Cell| [cell.hi, -cell.lo].iter().any(|end| ends.contains(end));
+    for (mark, cell) in marks.iter_mut().zip(cells) {
+        *mark |= at_end(cell) || cell.lo == 0.0 || cell.hi == 0.0;
     }
 }
 

@@ -6,7 +6,7 @@ use super::decode::to_f64;
 use super::inventory::Special;
 use super::job::{Job, Outcome};
 use super::rows::Sums;
-use super::{elements, inventory, moments, rows, shape};
+use super::{elements, inventory, moments, precision, rows, shape};
 use crate::terms::SourceError;
 
 /// Weighs one tensor in memory.
@@ -24,6 +24,7 @@ pub(super) fn weigh(job: &Job<'_>) -> Result<Outcome, SourceError> {
     let cells = from_values(&mut finite);
     let ranked = Ranked::new(&cells);
     shape::measure(&ranked, &moments, None, &mut out.sheet);
+    precision::measure(job, &ranked, &mut out.sheet);
     out.remember_quantiles(job, &ranked);
     let no_rows =
         rows::no_rows(&job.info.shape, special.nan + special.inf == 0, special.zero == values.len() as u64);

@@ -21,11 +21,13 @@ use super::job::{Job, Outcome};
 use super::ks::Search;
 use super::refine::suspects;
 use super::rows::Sums;
-use super::{elements, inventory, rows, shape};
+use super::{elements, inventory, precision, rows, shape};
 use crate::terms::{Reason, SourceError};
 
 /// Below so many elements a tensor is sorted.
 const STREAMED_MIN: u64 = 1 << 16;
+/// The same for what no f32 holds: sorting takes some 100 bytes an element.
+const WIDE_MIN: u64 = 1 << 18;
 /// Largest tensor that one thread holds in memory while it looks twice.
 const HELD_MAX: u64 = 16 << 20;
 /// Looks after which what is still open stays as it is; two are the rule.
@@ -40,14 +42,19 @@ pub(super) enum Way {
     Held,
     /// By all threads together.
     Shared,
+    /// Chunk by chunk as f64, in many looks.
+    Wide,
 }
 
 impl Way {
     pub(super) fn of(job: &Job<'_>) -> Self {
         let elements = job.info.elements();
         let comparable = job.previous.as_ref().is_none_or(|previous| fits_f32(previous.info.dtype));
-        if !(STREAMED_MIN..=VALUES_MAX).contains(&elements) || !fits_f32(job.info.dtype) || !comparable {
+        let narrow = fits_f32(job.info.dtype) && comparable && elements <= VALUES_MAX;
+        if elements < if narrow { STREAMED_MIN } else { WIDE_MIN } {
             Way::Sorted
+        } else if !narrow {
+            Way::Wide
         } else if job.info.bytes() <= HELD_MAX {
             Way::Held
         } else {
@@ -297,9 +304,13 @@ struct Open {
 impl Open {
     /// Cells from counts of f32 come with their keys, others are exact. `fine` are the same values by more
     /// bits, where they were counted so.
-    fn new(cells: Vec<Cell>, keys: Vec<u32>, moments: Moments, fine: Option<&[u32]>) -> Self {
-        let span = (!keys.is_empty() && moments.no_shape().is_none()).then_some(SPAN);
-        let search = span.map(|_| Search::new(&Ranked::new(&cells), &keys, moments.mean, moments.std));
+    fn new(mut cells: Vec<Cell>, mut keys: Vec<u32>, moments: Moments, fine: Option<&[u32]>) -> Self {
+        if moments.count > 0 && moments.min == moments.max {
+            (cells, keys) = (vec![Cell::exact(moments.min, moments.count)], Vec::new());
+        }
+        let span = (!keys.is_empty()).then_some(SPAN);
+        let search = span.filter(|_| moments.no_shape().is_none());
+        let search = search.map(|_| Search::new(&Ranked::new(&cells), &keys, moments.mean, moments.std));
         let mut open = Self { cells, keys, marks: Vec::new(), search, span, moments };
         if let (Some(fine), Some(cells)) = (fine, open.wanted_cells())
             && let Some(wanted) = Wanted::of_fine(cells)
@@ -423,6 +434,7 @@ impl First {
         elements::measure(&raw.moments, &mut out.sheet);
         let ranked = Ranked::new(&raw.cells);
         shape::measure(&ranked, &raw.moments, raw.distance(), &mut out.sheet);
+        precision::measure(job, &ranked, &mut out.sheet);
         out.remember_quantiles(job, &ranked);
         let finite = totals.special.nan + totals.special.inf == 0;
         match rows::no_rows(&job.info.shape, finite, totals.special.zero == job.info.elements()) {

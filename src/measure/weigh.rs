@@ -12,7 +12,7 @@ use super::plan::{Plan, Previous, Progress};
 use super::sketch::Recipe;
 use super::small;
 use super::stream::{Way, Worker, weigh_held, weigh_shared};
-use super::totals;
+use super::{totals, wide};
 use crate::terms::{
     BlockSource, Category, Meaning, ModelMap, Problem, ProblemKind, Role, SourceError, SubjectReading,
     TensorReading, TrainerState,
@@ -75,7 +75,7 @@ fn weigh_all(jobs: &[Job<'_>]) -> Vec<Result1> {
     for (index, job) in jobs.iter().enumerate() {
         match Way::of(job) {
             Way::Shared => put(index, guarded(job, || weigh_shared(job, &workers))),
-            Way::Held | Way::Sorted => alone.push(index),
+            Way::Held | Way::Sorted | Way::Wide => alone.push(index),
         }
     }
     alone.sort_by_key(|&index| std::cmp::Reverse(jobs[index].info.bytes()));
@@ -88,6 +88,7 @@ fn weigh_all(jobs: &[Job<'_>]) -> Vec<Result1> {
                 index,
                 guarded(job, || match Way::of(job) {
                     Way::Sorted => small::weigh(job),
+                    Way::Wide => wide::weigh(job),
                     _ => weigh_held(job, &mut worker),
                 }),
             );
@@ -145,6 +146,7 @@ fn jobs<'a>(
         guessed: true,
         inputs_first: false,
     };
+    let learning_rate = trainer.log.iter().rev().find_map(|point| point.learning_rate);
     let tensors = source.tensors().iter().enumerate();
     tensors
         .map(|(index, info)| Job {
@@ -166,6 +168,7 @@ fn jobs<'a>(
             recipe,
             quantiles: plan.quantiles,
             progress,
+            learning_rate,
         })
         .collect()
 }
