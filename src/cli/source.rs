@@ -126,13 +126,20 @@ impl Source {
 impl Remote {
     /// The text that the daemon answers at `path`, with its query.
     pub fn get(&self, path: &str, query: &[(&str, &str)]) -> anyhow::Result<String> {
-        let url = format!("http://{}{path}", self.address);
-        let config = ureq::Agent::config_builder().timeout_global(Some(ANSWER_MAX)).build();
-        let mut request = ureq::Agent::new_with_config(config).get(&url);
+        let keys = Keys::from_environment()?;
+        let url = match &keys.url {
+            Some(url) => format!("{}{path}", url.trim_end_matches('/')),
+            None => format!("http://{}{path}", self.address),
+        };
+        let mut request = keys.agent()?.get(&url);
+        if let Some(token) = &keys.token {
+            request = request.header("authorization", format!("Bearer {token}"));
+        }
         for (name, value) in query {
             request = request.query(name, value);
         }
-        let mut response = request.call().with_context(|| format!("the daemon at {url} does not answer"))?;
+        let refused = || format!("the daemon at {url} does not answer as asked{}", keys.hint());
+        let mut response = request.call().with_context(refused)?;
         let limit = 1 << 30;
         Ok(response.body_mut().with_config().limit(limit).read_to_string()?)
     }
@@ -166,5 +173,56 @@ impl Remote {
         }
         let said = json.ok().and_then(|json| json["error"].as_str().map(str::to_owned));
         bail!("the daemon at {} refuses: {}", self.address, said.as_deref().unwrap_or(text.trim()))
+    }
+}
+
+/// How a daemon that does not let everybody in is asked; from the environment, which `ps` does not show.
+struct Keys {
+    /// Where it is asked, where that is not the address that it announced: with TLS its certificate's name.
+    url: Option<String>,
+    token: Option<String>,
+    authorities: Option<PathBuf>,
+}
+
+const URL: &str = "WEIGHBRIDGE_URL";
+const TOKEN: &str = "WEIGHBRIDGE_TOKEN";
+const TOKEN_FILE: &str = "WEIGHBRIDGE_TOKEN_FILE";
+const AUTHORITIES: &str = "WEIGHBRIDGE_CA_FILE";
+
+impl Keys {
+    fn from_environment() -> anyhow::Result<Self> {
+        let given = |name: &str| std::env::var(name).ok().filter(|value| !value.trim().is_empty());
+        let token = match given(TOKEN_FILE) {
+            Some(file) => {
+                let text = std::fs::read_to_string(&file).with_context(|| format!("{TOKEN_FILE} {file}"))?;
+                text.lines().map(str::trim).find(|line| !line.is_empty()).map(str::to_owned)
+            }
+            None => given(TOKEN).map(|token| token.trim().to_owned()),
+        };
+        Ok(Self { url: given(URL), token, authorities: given(AUTHORITIES).map(PathBuf::from) })
+    }
+
+    fn agent(&self) -> anyhow::Result<ureq::Agent> {
+        let mut tls = ureq::tls::TlsConfig::builder();
+        if let Some(file) = &self.authorities {
+            let text = std::fs::read(file).with_context(|| format!("{AUTHORITIES} {}", file.display()))?;
+            let certificates: Vec<_> = ureq::tls::parse_pem(&text)
+                .filter_map(|item| match item {
+                    Ok(ureq::tls::PemItem::Certificate(certificate)) => Some(certificate),
+                    _ => None,
+                })
+                .collect();
+            tls = tls.root_certs(ureq::tls::RootCerts::Specific(std::sync::Arc::new(certificates)));
+        }
+        let config =
+            ureq::Agent::config_builder().timeout_global(Some(ANSWER_MAX)).tls_config(tls.build()).build();
+        Ok(ureq::Agent::new_with_config(config))
+    }
+
+    fn hint(&self) -> String {
+        if self.token.is_some() {
+            return String::new();
+        }
+        format!("; where it wants a token, give {TOKEN_FILE}, where it speaks TLS, {URL} and {AUTHORITIES}")
     }
 }

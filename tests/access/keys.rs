@@ -122,3 +122,32 @@ fn clients_show_certificates_where_they_must() {
     assert_eq!(status(&shown, &metrics), 200);
     assert_eq!(status(&[&shown[..], &["--tls-max", "1.2"]].concat(), &metrics), 0, "TLS 1.3 is the least");
 }
+
+#[test]
+fn commands_ask_a_guarded_daemon_with_keys_from_the_environment() {
+    let place = Place::new();
+    let certificate = place.certificate();
+    place.write("web.yml", TLS);
+    let token = place.write("read.token", "reads");
+    let daemon = place.watch("web:\n  config_file: web.yml\n  read_token_file: read.token\n");
+    let url = daemon.url.replace("http://", "https://");
+    let ask = |keys: &[(&str, &str)]| {
+        Command::new(crate::util::daemon::binary())
+            .args(["history", "--metric", "rms", "--store", text(&place.path("store"))])
+            .envs(keys.iter().copied())
+            .output()
+            .unwrap()
+    };
+    let all = [
+        ("WEIGHBRIDGE_URL", url.as_str()),
+        ("WEIGHBRIDGE_CA_FILE", text(&certificate)),
+        ("WEIGHBRIDGE_TOKEN_FILE", text(&token)),
+    ];
+    wait_for("the history", || {
+        let output = ask(&all);
+        String::from_utf8_lossy(&output.stdout).contains("transformer.h.0").then_some(())
+    });
+    let refused = ask(&all[..2]);
+    let said = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert!(!refused.status.success() && said.contains("WEIGHBRIDGE_TOKEN_FILE"), "{said}");
+}
