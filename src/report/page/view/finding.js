@@ -12,7 +12,7 @@ async function findingView({ run, id }) {
     title: f.summary, run, crumbs: [[run, to.run(run)], [words(f.detector), to.finding(run, id)]],
     nodes: [
       el("div", { class: "head" }, el("div", null, el("p", null, tag(f.severity, f.severity), " ", tag(f.resolved_step === null ? "" : "good", f.resolved_step === null ? "open" : `resolved at step ${f.resolved_step}`)),
-        el("h1", null, f.summary), el("p", { class: "lead" }, `${words(f.detector)} · since step ${f.step} · ${when(f.opened_at)} · confidence ${Math.round(f.confidence * 100)} %`))),
+        el("h1", null, f.summary), el("p", { class: "lead" }, `${words(f.detector)} · since step ${f.step} · ${when(f.opened_at)} · confidence ${Math.round(f.confidence * 100)} %`)),
         el("div", { class: "controls" }, el("a", { class: "small", href: to.step(run, f.step, { attempt: f.attempt || undefined, with: f.last_good_step ?? undefined }) }, f.last_good_step === null ? "Look at the weights" : `Beside last good (step ${f.last_good_step})`))),
       el("div", { class: "two" },
         el("section", { class: "card" }, el("h2", null, "What to do"), el("p", null, f.remedy),
