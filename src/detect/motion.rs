@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use crate::terms::TensorReading;
 
 use super::pace::{is_normalised, moving, reach};
-use super::panel::{Habit, Panel};
+use super::panel::{Habit, Panel, median};
 use super::view::{View, value};
 
 /// A change beyond this many times the bound was not made by the optimizer. The logged learning rate is a
@@ -26,6 +26,14 @@ const REACH_POINTS_MIN: usize = 6;
 /// steps come near it.
 const REACH_EARLY: f64 = 3.2;
 
+/// A matrix with a larger cosine to the checkpoint before has kept its past.
+const TURN_COSINE_MAX: f64 = 0.5;
+/// Times the median turn (one less the cosine) of all matrices that is unusual. No healthy matrix of the
+/// benchmark's runs with a normalising optimizer turned that far; re-initialised ones turned 47 to 330 times.
+const TURN_MARGIN: f64 = 20.0;
+/// Readings before it is judged: matrices that begin near 0 turn far in the first interval.
+const TURN_READINGS_MIN: u64 = 3;
+
 /// What is unusual about the movement of the tensors; 1 and above is beyond the limit.
 #[derive(Clone, Debug, Default)]
 pub struct Motion {
@@ -33,6 +41,9 @@ pub struct Motion {
     pub impossible: BTreeMap<usize, f64>,
     /// By tensor index: speed against its own past and the other matrices'.
     pub speed: BTreeMap<usize, f64>,
+    /// By tensor index: how much further than the others a matrix turned away from its past. Needs no past of
+    /// its own, so that it holds from the first intervals on.
+    pub turn: BTreeMap<usize, f64>,
     /// True where the run's optimizer bounds its steps by the learning rate.
     pub normalised: bool,
 }
@@ -46,6 +57,7 @@ impl Motion {
         }
         motion.judge_reach(view);
         motion.judge_speed(view);
+        motion.judge_turn(view);
         motion
     }
 
@@ -54,10 +66,10 @@ impl Motion {
         self.score(tensor) >= 1.0
     }
 
-    /// The greater of both scores; 0 where neither could be had.
+    /// The greatest of the scores; 0 where none could be had.
     pub fn score(&self, tensor: usize) -> f64 {
         let of = |scores: &BTreeMap<usize, f64>| scores.get(&tensor).copied().unwrap_or(0.0);
-        of(&self.impossible).max(of(&self.speed))
+        of(&self.impossible).max(of(&self.speed)).max(of(&self.turn))
     }
 
     fn judge_reach(&mut self, view: &View<'_>) {
@@ -132,6 +144,27 @@ impl Motion {
             let score = deviations.score(series, SPEED_EFFECT, SPEED_MARGIN);
             if let Some(index) = view.position(&tensor.facts.name).filter(|_| score.is_finite()) {
                 self.speed.insert(index, score);
+            }
+        }
+    }
+
+    /// Steps of one size everywhere turn matrices at like paces; under plain SGD a matrix may fade to nothing
+    /// and turn at will.
+    fn judge_turn(&mut self, view: &View<'_>) {
+        if !self.normalised || view.readings() < TURN_READINGS_MIN {
+            return;
+        }
+        let cosine = |tensor: &TensorReading| value(tensor, "cosine_to_previous");
+        let matrices = moving(&view.reading.tensors);
+        let Some(usual) = median(matrices.iter().filter_map(|tensor| Some(1.0 - cosine(tensor)?))) else {
+            return;
+        };
+        for tensor in matrices {
+            let lost = cosine(tensor).filter(|cosine| *cosine < TURN_COSINE_MAX);
+            let trusted = !view.previous_tainted(&tensor.facts.name);
+            if let (Some(cosine), Some(index)) = (lost.filter(|_| trusted), view.position(&tensor.facts.name))
+            {
+                self.turn.insert(index, (1.0 - cosine) / (TURN_MARGIN * usual).max(1e-9));
             }
         }
     }
