@@ -100,6 +100,9 @@ async function allCheckpoints(run) {
 function stepSlider(steps, index, { onMove, onRest, status, label = "Checkpoint" }) {
   let rest, player;
   const output = el("output", { "aria-live": "off" }), range = el("input", { type: "range", min: 0, max: steps.length - 1, value: index, "aria-label": label });
+  // As wide as its widest text, so that the slider beside it does not move while it is moved.
+  const [attempts, widest] = [0, 1].map((i) => Math.max(...steps.map((entry) => entry[i])));
+  output.style.minWidth = `${5 + String(widest).length + (attempts ? 11 + String(attempts).length : 0)}ch`;
   const show = () => {
     const [attempt, step] = steps[range.value];
     output.textContent = `step ${step}${attempt ? ` · attempt ${attempt}` : ""}`;
