@@ -42,6 +42,8 @@ async function route() {
 }
 
 const crumbs = el("nav", { class: "crumbs", "aria-label": "Where you are" });
+// Stands from the first moment on, so that the view does not move down when it is known where it is.
+if (location.hash.length > 2) crumbs.append("\u00a0");
 const live = el("span", { class: "live", role: "img", "aria-label": "not connected" }, el("span", null, "live"));
 
 function themeButton() {
