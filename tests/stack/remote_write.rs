@@ -1,5 +1,7 @@
 //! Readings pushed into a real Prometheus with its receiver on, and into TensorBoard's files.
 
+use std::time::Duration;
+
 use crate::util::servers::Prometheus;
 use crate::util::{metric, wait_for};
 
@@ -41,6 +43,8 @@ fn readings_are_pushed_with_their_own_times_and_resume_after_downtime() {
     // Weighed while nothing can be pushed: made up for later, each once.
     daemon.kill();
     run.save(20);
+    // File times move in steps of the kernel's clock: two checkpoints of one time would be one sample.
+    std::thread::sleep(Duration::from_millis(50));
     run.save(30);
     let daemon = place.daemon(&["--config", &config]);
     pushed(3);
