@@ -8,7 +8,7 @@ use crate::terms::Role::*;
 pub(super) static OPT: Family = Family {
     tied: &[tied("lm_head", "embed_tokens")],
     name: "opt",
-    model_types: &["opt", "xglm", "biogpt"],
+    model_types: &["opt"],
     parts: &[
         part("decoder.embed_tokens|embed_tokens", TokenEmbedding),
         part("decoder.embed_positions", PositionEmbedding),
@@ -49,6 +49,28 @@ const PARTS: &[Part] = &[
     part("classification_head|classifier.dense|out_proj", Other),
     part("projector", Other),
 ];
+
+/// Decoders alone whose layers stand at the top of the model.
+pub(super) static XGLM: Family = Family {
+    tied: &[tied("lm_head", "embed_tokens"), tied("output_projection", "embed_tokens")],
+    name: "xglm",
+    model_types: &["xglm", "biogpt"],
+    parts: &[
+        part("embed_tokens", TokenEmbedding),
+        part("embed_positions", PositionEmbedding),
+        tagged("layers.#.self_attn_layer_norm", Norm, InputNorm),
+        part("layers.#.self_attn.q_proj", AttnQ),
+        part("layers.#.self_attn.k_proj", AttnK),
+        part("layers.#.self_attn.v_proj", AttnV),
+        part("layers.#.self_attn.out_proj", AttnOut),
+        part("layers.#.fc1", MlpUp),
+        part("layers.#.fc2", MlpDown),
+        part("layers.#.final_layer_norm", Norm),
+        part("layer_norm", Norm),
+        part("lm_head|output_projection", LmHead),
+    ],
+    ..Family::EMPTY
+};
 
 pub(super) static BART: Family = Family {
     stacks: &[stack("encoder", "", "encoder_"), stack("decoder", "", "decoder_")],

@@ -7,6 +7,8 @@ use crate::terms::Role::*;
 pub(super) const PARTS: &[Part] = &[
     part("embeddings.word_embeddings|token_type_embeddings", TokenEmbedding),
     part("embeddings.position_embeddings", PositionEmbedding),
+    part("embeddings.x_position_embeddings|y_position_embeddings", PositionEmbedding),
+    part("embeddings.h_position_embeddings|w_position_embeddings", PositionEmbedding),
     part("embeddings.LayerNorm", Norm),
     part("embeddings_project", Other),
     part("encoder.layer.#.attention.self.query", AttnQ),

@@ -47,6 +47,7 @@ pub static FAMILIES: &[&Family] = &[
     &vit::VIT,
     &clip::CLIP,
     &bart::OPT,
+    &bart::XGLM,
     &bart::BART,
     &t5::T5,
     &mamba::MAMBA,
