@@ -6,6 +6,7 @@ use anyhow::bail;
 use clap::Args;
 
 use super::{Exit, Run, output};
+use crate::daemon;
 use crate::detect::{self, DETECTORS};
 use crate::measure::METRICS;
 use crate::terms::MetricDef;
@@ -27,7 +28,7 @@ impl Run for Explain {
             return Ok(Exit::Done);
         };
         let metric = METRICS.iter().find(|metric| metric.name == name);
-        let detector = DETECTORS.iter().map(|detector| detector.entry()).find(|entry| entry.id == name);
+        let detector = entries().find(|entry| entry.id == name);
         let text = match (metric, detector) {
             (Some(metric), _) => metric_text(metric),
             (None, Some(entry)) => detector_text(entry),
@@ -38,14 +39,18 @@ impl Run for Explain {
     }
 }
 
+/// Everything that a finding may be called: the detectors, and what the daemon tells of its own store.
+fn entries() -> impl Iterator<Item = &'static detect::Entry> {
+    DETECTORS.iter().map(|detector| detector.entry()).chain([&daemon::STORE_DAMAGED])
+}
+
 fn list() -> String {
     let mut text = String::from("metrics\n");
     for metric in METRICS {
         let _ = writeln!(text, "  {:38} {}", metric.name, metric.help);
     }
     text.push_str("\ndetectors\n");
-    for detector in DETECTORS {
-        let entry = detector.entry();
+    for entry in entries() {
         let _ = writeln!(text, "  {:38} {}", entry.id, entry.summary);
     }
     text
@@ -97,8 +102,7 @@ fn detector_text(entry: &detect::Entry) -> String {
 /// Names that share a word with the one that was not found.
 fn nearest(name: &str) -> String {
     let words: Vec<&str> = name.split('_').filter(|word| word.len() > 2).collect();
-    let names =
-        METRICS.iter().map(|metric| metric.name).chain(DETECTORS.iter().map(|detector| detector.entry().id));
+    let names = METRICS.iter().map(|metric| metric.name).chain(entries().map(|entry| entry.id));
     let near: Vec<&str> =
         names.filter(|known| words.iter().any(|word| known.contains(word))).take(6).collect();
     if near.is_empty() {

@@ -76,11 +76,45 @@ pub fn check(raw: Raw, text: &str) -> Result<Config, Error> {
         store: store::Settings {
             cache_bytes: raw.keep.cache_mebibytes << 20,
             free_bytes_min: raw.keep.free_mebibytes_min << 20,
-            ..store::Settings::default()
+            retention: retention(&raw.keep.retention, text)?,
+            tend_interval: Duration::from_secs_f64(raw.keep.retention.interval_seconds),
         },
         log_format,
         log_level: raw.log.level,
     })
+}
+
+/// A day's age that no checkpoint will reach: a hundred years.
+const DAYS_MAX: f64 = 36_500.0;
+
+fn retention(raw: &raw::Retention, text: &str) -> Result<store::Retention, Error> {
+    let keys = ["keep", "retention"];
+    if raw.bulk_mebibytes_max == Some(0) {
+        let keys = [&keys[..], &["bulk_mebibytes_max"]].concat();
+        return Err(Error::value(text, &keys, "0 keeps nothing; null is no limit, sketches need 1 or more"));
+    }
+    let mut retention = store::Retention {
+        bulk_bytes_max: raw.bulk_mebibytes_max.map(|mebibytes| mebibytes.saturating_mul(1 << 20)),
+        ..store::Retention::default()
+    };
+    let choices = [raw.sketches, raw.quantiles, raw.tier_one, raw.tier_two, raw.tier_three];
+    for (kind, choice) in store::KEEP_KINDS.iter().zip(choices) {
+        if let Some(Some(days)) = choice.days
+            && !(0.0..=DAYS_MAX).contains(&days)
+        {
+            let keys = [&keys[..], &[kind.name, "days"]].concat();
+            return Err(Error::value(
+                text,
+                &keys,
+                format!("{days} is out of range, allowed is 0 to {DAYS_MAX}"),
+            ));
+        }
+        let keep = (kind.slot)(&mut retention);
+        keep.newest = choice.newest.map_or(keep.newest, |newest| newest.unwrap_or(u64::MAX));
+        keep.older = choice.older.map_or(keep.older, |older| older.unwrap_or(u64::MAX));
+        keep.days = choice.days.unwrap_or(keep.days);
+    }
+    Ok(retention)
 }
 
 fn daemon_settings(watch: &raw::Watch, good: &raw::LastGood) -> daemon::Settings {

@@ -268,6 +268,7 @@ pub struct Keep {
     pub cache_mebibytes: u64,
     #[serde(deserialize_with = "range::mebibytes")]
     pub free_mebibytes_min: u64,
+    pub retention: Retention,
 }
 
 impl Default for Keep {
@@ -276,8 +277,59 @@ impl Default for Keep {
         Self {
             cache_mebibytes: settings.cache_bytes >> 20,
             free_mebibytes_min: settings.free_bytes_min >> 20,
+            retention: Retention::default(),
         }
     }
+}
+
+/// What of old readings is kept; the kinds are those of `store::KEEP_KINDS`.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+#[allow(missing_docs)]
+pub struct Retention {
+    #[serde(deserialize_with = "range::pause_seconds")]
+    pub interval_seconds: f64,
+    pub bulk_mebibytes_max: Option<u64>,
+    pub sketches: KeepChoice,
+    pub quantiles: KeepChoice,
+    pub tier_one: KeepChoice,
+    pub tier_two: KeepChoice,
+    pub tier_three: KeepChoice,
+}
+
+impl Default for Retention {
+    fn default() -> Self {
+        let usual = KeepChoice::default();
+        Self {
+            interval_seconds: crate::store::Settings::default().tend_interval.as_secs_f64(),
+            bulk_mebibytes_max: None,
+            sketches: usual,
+            quantiles: usual,
+            tier_one: usual,
+            tier_two: usual,
+            tier_three: usual,
+        }
+    }
+}
+
+/// How much of one kind is kept. A key that is left out stays at its default; null is no limit.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+#[allow(missing_docs)]
+pub struct KeepChoice {
+    #[serde(deserialize_with = "given")]
+    pub newest: Option<Option<u64>>,
+    #[serde(deserialize_with = "given")]
+    pub older: Option<Option<u64>>,
+    #[serde(deserialize_with = "given")]
+    pub days: Option<Option<f64>>,
+}
+
+/// Tells null, which is a choice, from a key that is not there.
+fn given<'de, T: Deserialize<'de>, D: serde::Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<T>, D::Error> {
+    T::deserialize(deserializer).map(Some)
 }
 
 /// Our own log.

@@ -14,8 +14,10 @@ fn defaults_are_valid_and_the_reference_shows_them() {
     let raw: Raw = serde_yaml::from_str(&reference_yaml()).unwrap();
     let mut default = Raw { listen: Some(check::LISTEN.to_owned()), ..Raw::default() };
     default.detect.detectors = raw.detect.detectors.clone();
+    // The reference names every number that is kept; without a file none is named.
+    default.keep.retention = raw.keep.retention.clone();
     assert_eq!(raw, default);
-    check::check(raw, "").unwrap();
+    assert_eq!(check::check(raw, "").unwrap().store, crate::store::Settings::default());
     parse("").unwrap();
     parse("# nothing\n").unwrap();
 }
@@ -52,10 +54,35 @@ fn refusals_name_line_key_and_what_is_allowed() {
         ("export:\n  labels: {run: x}\n", "line 2: export.labels: "),
         ("export:\n  tensor_metrics: [nonsense]\n", "line 2: export.tensor_metrics: no metric"),
         ("detect:\n  detectors:\n    nonsense: {}\n", "line 3: detect.detectors.nonsense: no detector"),
+        ("keep:\n  retain: 3\n", "line 2: keep: unknown field `retain`"),
+        ("keep:\n  retention:\n    sketch: {}\n", "line 3: keep.retention: unknown field `sketch`"),
+        (
+            "keep:\n  retention:\n    sketches:\n      newest: 3\n      oldest: 2\n",
+            "line 5: keep.retention.sketches: unknown field `oldest`",
+        ),
+        (
+            "keep:\n  retention:\n    tier_two:\n      days: -1\n",
+            "line 4: keep.retention.tier_two.days: -1 is out of range",
+        ),
+        (
+            "keep:\n  retention:\n    bulk_mebibytes_max: 0\n",
+            "line 3: keep.retention.bulk_mebibytes_max: 0 keeps",
+        ),
         ("weigh: [1, 2]\n", "line 1: weigh: invalid type: sequence"),
     ];
     for (text, want) in cases {
         let got = refusal(text);
         assert!(got.starts_with(want), "{text:?}\n  got  {got}\n  want {want}");
     }
+}
+
+#[test]
+fn retention_keeps_the_defaults_of_what_is_not_named() {
+    let text = "keep:\n  retention:\n    bulk_mebibytes_max: 7\n    sketches: {newest: 4, days: 2.5}\n    quantiles: {older: null}\n";
+    let got = parse(text).unwrap().store.retention;
+    let usual = crate::store::Retention::default();
+    let sketches = crate::store::Keep { newest: 4, days: Some(2.5), ..usual.sketches };
+    let quantiles = crate::store::Keep { older: u64::MAX, ..usual.quantiles };
+    let want = crate::store::Retention { bulk_bytes_max: Some(7 << 20), sketches, quantiles, ..usual };
+    assert_eq!(got, want);
 }

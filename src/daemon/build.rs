@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
 
+use super::caretaker::Caretaker;
 use super::dial::{Dial, Tuning};
 use super::pipeline::{Pipeline, Weighing};
 use super::queue::Queue;
@@ -32,6 +33,7 @@ pub struct Daemon {
     queue: Arc<Queue>,
     scanner: JoinHandle<()>,
     worker: JoinHandle<()>,
+    caretaker: JoinHandle<()>,
     _watch: Option<Watch>,
 }
 
@@ -70,6 +72,8 @@ pub fn start(
         stop: Arc::clone(&stop),
         counters: Arc::clone(&counters),
     };
+    let caretaker =
+        Caretaker { store: store.clone(), stop: Arc::clone(&stop), counters: Arc::clone(&counters) };
     let worker = Worker {
         pipeline,
         store,
@@ -93,14 +97,15 @@ pub fn start(
         queue,
         scanner: named("scanner", move || scanner.run())?,
         worker: named("worker", move || worker.run())?,
+        caretaker: named("caretaker", move || caretaker.run())?,
         _watch: watch,
     })
 }
 
 impl Daemon {
-    /// True while both threads live. A dead one is a bug; the process should end and be started again.
+    /// True while all threads live. A dead one is a bug; the process should end and be started again.
     pub fn is_alive(&self) -> bool {
-        !self.scanner.is_finished() && !self.worker.is_finished()
+        ![&self.scanner, &self.worker, &self.caretaker].iter().any(|thread| thread.is_finished())
     }
 
     /// How long [`Daemon::drain`] waits.
@@ -117,13 +122,14 @@ impl Daemon {
         Ok(())
     }
 
-    /// Stops: the checkpoint in hand is put down, what was committed is on disk. True when both threads
+    /// Stops: the checkpoint in hand is put down, what was committed is on disk. True when all threads
     /// ended within the set time.
     pub fn drain(self) -> bool {
         self.stop.store(true, Ordering::Relaxed);
         self.queue.stop();
         let until = Instant::now() + self.settings.drain_timeout;
-        while !(self.scanner.is_finished() && self.worker.is_finished()) {
+        let threads = [&self.scanner, &self.worker, &self.caretaker];
+        while !threads.iter().all(|thread| thread.is_finished()) {
             if Instant::now() >= until {
                 return false;
             }

@@ -2,11 +2,26 @@
 
 use std::collections::BTreeMap;
 
+use crate::detect::{Entry, Proof};
 use crate::store::{self, Damage, Store};
 use crate::terms::{Finding, FindingId, ReadingKey, Severity, Subject};
 
-/// Name of the finding; it is of severity info, for it says nothing about the run's weights.
-const DETECTOR: &str = "store_damaged";
+/// What `explain` says of it. It is no detector, for it says nothing about the run's weights: it reads no
+/// measurement, and has nothing to set.
+pub static STORE_DAMAGED: Entry = Entry {
+    id: "store_damaged",
+    severity: Severity::Info,
+    proof: Proof::Invariant,
+    summary: "the store lost something that it once held",
+    what: "found at the start: a check, a hash or a running number in the store's files does not fit, and neither \
+           the journal nor the database has a whole copy",
+    cause: "files of the store changed on disk, or were removed",
+    remedy: "check the disk; `weighbridge store repair` makes whole what can be had and writes off the rest",
+    evidence: "the checks of the store's files, as `weighbridge store verify` reads them",
+    parameters: &[],
+    enabled: true,
+    since: "0.1.0",
+};
 
 /// Records one finding for each attempt that lost something; gives one line each for what was damaged.
 pub fn tell_damage(store: &Store) -> Result<Vec<String>, store::Error> {
@@ -43,18 +58,16 @@ fn finding(store: &Store, lost: &[(&Damage, ReadingKey)]) -> Result<Option<Findi
         count => format!("{first}; and {} more", count - 1),
     };
     Ok(Some(Finding {
-        id: FindingId(format!("{DETECTOR}-{}-{}-{mark:08x}", key.run, key.attempt)),
+        id: FindingId(format!("{}-{}-{}-{mark:08x}", STORE_DAMAGED.id, key.run, key.attempt)),
         run: key.run.clone(),
         attempt: key.attempt,
         step: key.step,
-        severity: Severity::Info,
-        detector: DETECTOR.to_owned(),
+        severity: STORE_DAMAGED.severity,
+        detector: STORE_DAMAGED.id.to_owned(),
         tensors: Vec::new(),
         summary,
-        cause: "files of the store changed on disk, or were removed".to_owned(),
-        remedy:
-            "check the disk; `weighbridge store repair` makes whole what can be had and writes off the rest"
-                .to_owned(),
+        cause: STORE_DAMAGED.cause.to_owned(),
+        remedy: STORE_DAMAGED.remedy.to_owned(),
         evidence: vec![crate::terms::Evidence {
             subject: Subject::Model,
             metric: "lost".to_owned(),
@@ -112,7 +125,7 @@ mod tests {
             assert!(!tell_damage(&store).unwrap().is_empty());
             let findings = store.findings(None).unwrap();
             assert_eq!(findings.len(), 1);
-            assert_eq!((findings[0].detector.as_str(), findings[0].opened_at), (DETECTOR, 5.0));
+            assert_eq!((findings[0].detector.as_str(), findings[0].opened_at), (STORE_DAMAGED.id, 5.0));
             assert_eq!(store.judge_state(&key.run, key.attempt).unwrap().as_deref(), Some(&b"state"[..]));
         }
     }

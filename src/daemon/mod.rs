@@ -10,6 +10,7 @@
 
 mod book;
 mod build;
+mod caretaker;
 mod damage;
 mod dial;
 mod inside;
@@ -27,7 +28,7 @@ mod worker;
 
 pub use book::{known, last_good};
 pub use build::{Daemon, check_root, start};
-pub use damage::tell_damage;
+pub use damage::{STORE_DAMAGED, tell_damage};
 pub use dial::Tuning;
 pub use keeper::Keeping;
 pub use pipeline::{Outcome, Pipeline, Weighing};

@@ -43,6 +43,9 @@ pub fn replay(
             Outcome::Weighed { reading, findings } => {
                 replayed.weighed += 1;
                 told(&reading, &findings);
+                if pipeline.store().is_tending_due() {
+                    pipeline.store().tend()?;
+                }
             }
             Outcome::Known => replayed.known += 1,
             Outcome::Rotated | Outcome::Changed => replayed.lost += 1,

@@ -24,6 +24,8 @@ const OF_A_RUN: [u8; 8] = [
     keys::ACKNOWLEDGED,
 ];
 const FRESH: &str = "db.compact";
+/// A smaller file is left as it is for now, so that the journal does not fall into crumbs.
+const REWRITTEN_BYTES_MIN: u64 = 8 << 20;
 
 impl Store {
     /// Takes away what retention does not keep, and gives the room on disk back. Commits wait, readers do not.
@@ -57,48 +59,25 @@ impl Store {
         Ok(Compacted { bytes_before, bytes_after: disk_bytes(&self.inner.dir), ..Compacted::default() })
     }
 
-    /// Rewrites each file of the journal without what was superseded, thinned or forgotten.
+    /// Rewrites each file of the journal without what was superseded, thinned or forgotten. Commits wait for
+    /// one file at a time.
     pub(super) fn compact_journal(&self, files: Files) -> Result<(), Error> {
-        let mut tapes = self.writing();
-        // What a rewritten file leaves out must be in the database first.
-        self.inner.database.flush()?;
-        tapes.clear();
         let journal = &self.inner.journal;
-        if files == Files::All {
+        if files == Files::All || self.open_file_is_mostly_dead() {
+            let _writing = self.writing();
             journal.close_file();
         }
-        let places = journal.places();
         for path in journal.files()? {
-            let of_file: Vec<&Place> = places.iter().filter(|place| place.file.path == path).collect();
-            if files == Files::MostlyDead && (journal.is_open(&path) || !self.is_mostly_dead(&of_file)) {
+            let mut tapes = self.writing();
+            let of_file: Vec<Place> =
+                journal.places().into_iter().filter(|place| place.file.path == path).collect();
+            if journal.is_open(&path) || files == Files::MostlyDead && !self.is_mostly_dead(&of_file) {
                 continue;
             }
-            let mut gone: Option<RangeInclusive<u64>> = None;
-            let mut records: Vec<Result<Record, Error>> = Vec::new();
-            for place in of_file {
-                match self.live(place) {
-                    // Damage is `repair`'s; a file that has some is left as it is.
-                    Err(error) => records.push(Err(error)),
-                    Ok(Live::Forgotten) => {
-                        let numbers = place.found.header.number..=place.found.header.number_last;
-                        gone = Some(match gone.take() {
-                            Some(range) if range.end() + 1 == *numbers.start() => {
-                                *range.start()..=*numbers.end()
-                            }
-                            Some(range) => {
-                                records.push(Ok(Record::Forgotten(range)));
-                                numbers
-                            }
-                            None => numbers,
-                        });
-                    }
-                    Ok(Live::Kept) => {
-                        records.extend(gone.take().map(|range| Ok(Record::Forgotten(range))));
-                        records.push(Ok(Record::Of(place.clone())));
-                    }
-                }
-            }
-            records.extend(gone.take().map(|range| Ok(Record::Forgotten(range))));
+            // What a rewritten file leaves out must be in the database first.
+            self.inner.database.flush()?;
+            tapes.clear();
+            let records = self.records(&of_file);
             if records.iter().all(Result::is_ok) {
                 let mut bytes = records.into_iter().map(|record| self.rewritten(record?));
                 self.replace(&path, &mut bytes)?;
@@ -107,11 +86,48 @@ impl Store {
         Ok(())
     }
 
+    /// What stays of a file, neighbours that were forgotten as one record.
+    fn records(&self, of_file: &[Place]) -> Vec<Result<Record, Error>> {
+        let mut gone: Option<RangeInclusive<u64>> = None;
+        let mut records: Vec<Result<Record, Error>> = Vec::new();
+        for place in of_file {
+            match self.live(place) {
+                // Damage is `repair`'s; a file that has some is left as it is.
+                Err(error) => records.push(Err(error)),
+                Ok(Live::Forgotten) => {
+                    let numbers = place.found.header.number..=place.found.header.number_last;
+                    gone = Some(match gone.take() {
+                        Some(range) if range.end() + 1 == *numbers.start() => *range.start()..=*numbers.end(),
+                        Some(range) => {
+                            records.push(Ok(Record::Forgotten(range)));
+                            numbers
+                        }
+                        None => numbers,
+                    });
+                }
+                Ok(Live::Kept) => {
+                    records.extend(gone.take().map(|range| Ok(Record::Forgotten(range))));
+                    records.push(Ok(Record::Of(place.clone())));
+                }
+            }
+        }
+        records.extend(gone.take().map(|range| Ok(Record::Forgotten(range))));
+        records
+    }
+
+    /// True where the file that is appended to is worth rewriting already.
+    fn open_file_is_mostly_dead(&self) -> bool {
+        let mut of_file = self.inner.journal.places();
+        of_file.retain(|place| self.inner.journal.is_open(&place.file.path));
+        let bytes: u64 = of_file.iter().map(|place| place.found.header.total()).sum();
+        bytes >= REWRITTEN_BYTES_MIN && self.is_mostly_dead(&of_file)
+    }
+
     /// True where more than half of a file's bytes are bulk that was taken away.
-    fn is_mostly_dead(&self, of_file: &[&Place]) -> bool {
+    fn is_mostly_dead(&self, of_file: &[Place]) -> bool {
         let total: u64 = of_file.iter().map(|place| place.found.header.total()).sum();
         let book = self.book();
-        let dead = |place: &&Place| {
+        let dead = |place: &Place| {
             let header = place.found.header;
             let entry = book.reading_of(header.number).and_then(|key| book.entry(key));
             let bulk = |kept: bool, part: usize| if kept { 0 } else { header.parts[part].0 };

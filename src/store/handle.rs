@@ -49,6 +49,8 @@ pub(super) struct Inner {
     pub(super) said: Mutex<Option<Arc<Said>>>,
     /// Bytes that the last commit needed, where there was no room for them; else 0.
     refused_bytes: AtomicU64,
+    /// Number of the newest commit when it was last looked at what may go.
+    pub(super) tended: AtomicU64,
     /// Last, so that it is let go after the database is closed.
     lock: Lock,
 }
@@ -70,6 +72,7 @@ impl Store {
             let _ = codec::intern(def.name);
         }
         let opened = recover::open(dir, settings)?;
+        let tended = AtomicU64::new(opened.book.head());
         let inner = Inner {
             dir: dir.to_owned(),
             settings: settings.clone(),
@@ -84,6 +87,7 @@ impl Store {
             heals: AtomicU32::new(0),
             said: Mutex::default(),
             refused_bytes: AtomicU64::new(0),
+            tended,
             lock,
         };
         Ok(Store { inner: Arc::new(inner) })
@@ -115,9 +119,7 @@ impl Store {
             draft.reading(reading, tapes)?;
             draft.findings(&reading.key.run, reading.key.attempt, findings, judge_state);
             Ok(())
-        })?;
-        self.thin_now_and_then();
-        Ok(())
+        })
     }
 
     /// Keeps findings that came without a reading, and the judge's state.
@@ -144,14 +146,33 @@ impl Store {
         })
     }
 
+    /// Writes down that something was taken away. That makes room, so it may use the room that stays free
+    /// otherwise.
+    pub(super) fn put_thinning(&self, changes: &Changes) -> Result<(), Error> {
+        self.write_beside(0, &mut |draft, _| {
+            draft.manifest(Manifest::Other);
+            draft.changes.0.extend(changes.0.iter().cloned());
+            Ok(())
+        })
+    }
+
     /// One commit: filled, written to the journal, done in the database, taken into the book. From the second
     /// step on it is done; a database that fails then is brought up to it later.
     pub(super) fn write(
         &self,
         fill: &mut dyn FnMut(&mut Draft<'_>, &mut Tapes) -> Result<(), Error>,
     ) -> Result<(), Error> {
+        self.write_beside(self.inner.settings.free_bytes_min, fill)
+    }
+
+    /// As [`Store::write`], with so many bytes that must stay free on the file system.
+    fn write_beside(
+        &self,
+        free_min: u64,
+        fill: &mut dyn FnMut(&mut Draft<'_>, &mut Tapes) -> Result<(), Error>,
+    ) -> Result<(), Error> {
         let mut tapes = self.writing();
-        self.make_sure_of_room(0)?;
+        self.make_sure_of_room(free_min)?;
         self.take_up(&mut tapes)?;
         let filled = match self.fill(fill, &mut tapes) {
             Err(error) if is_of_database(&error) => {
@@ -160,7 +181,7 @@ impl Store {
             }
             other => other,
         };
-        let written = filled.and_then(|filled| self.write_down(filled));
+        let written = filled.and_then(|filled| self.write_down(filled, free_min));
         if written.is_err() {
             tapes.clear();
         }
@@ -179,13 +200,13 @@ impl Store {
         Ok(Filled { number, changes: draft.changes, sketches: draft.sketches, quantiles: draft.quantiles })
     }
 
-    fn write_down(&self, filled: Filled) -> Result<(), Error> {
+    fn write_down(&self, filled: Filled, free_min: u64) -> Result<(), Error> {
         let Filled { number, changes, sketches, quantiles } = filled;
         let bytes = changes.to_bytes();
         // Twice, because the changes go to the database as well, and that may rewrite what lies around them.
         let needed = 2 * (bytes.len() + sketches.len() + quantiles.len()) as u64;
         self.inner.refused_bytes.store(needed, Ordering::Relaxed);
-        self.make_sure_of_room(needed)?;
+        self.make_sure_of_room(free_min.saturating_add(needed))?;
         self.inner.journal.append(Kind::Commit, number..=number, &[&bytes, &sketches, &quantiles, &[]])?;
         self.inner.refused_bytes.store(0, Ordering::Relaxed);
         if let Err(error) = self.inner.database.apply(number, &changes) {
@@ -257,7 +278,8 @@ impl Store {
     /// Why nothing new can be stored just now, if so; it goes away by itself once there is room.
     pub fn trouble(&self) -> Option<String> {
         let refused = self.inner.refused_bytes.load(Ordering::Relaxed);
-        if let Err(error) = self.make_sure_of_room(refused) {
+        let needed = self.inner.settings.free_bytes_min.saturating_add(refused);
+        if let Err(error) = self.make_sure_of_room(needed) {
             return Some(error.to_string());
         }
         // A commit that is under way takes up by itself.
@@ -268,11 +290,11 @@ impl Store {
         healed.err().map(|error| format!("{error}; what is stored is read from the journal meanwhile"))
     }
 
-    fn make_sure_of_room(&self, bytes: u64) -> Result<(), Error> {
+    /// So many bytes are free on the file system.
+    fn make_sure_of_room(&self, needed: u64) -> Result<(), Error> {
         let dir = &self.inner.dir;
         let system = rustix::fs::statvfs(dir).map_err(|error| Error::io(dir, "look at", &error.into()))?;
         let free = system.f_bavail.saturating_mul(system.f_frsize);
-        let needed = self.inner.settings.free_bytes_min.saturating_add(bytes);
         if free < needed { Err(Error::NearlyFull { dir: dir.clone(), free, needed }) } else { Ok(()) }
     }
 

@@ -1,5 +1,7 @@
 //! What the user can set.
 
+use std::time::Duration;
+
 /// Settings of the store; `Default` is the product's.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Settings {
@@ -9,6 +11,8 @@ pub struct Settings {
     pub free_bytes_min: u64,
     /// What of old readings is kept. Facts and findings always are.
     pub retention: Retention,
+    /// Pause between two looks at what need not be kept any more, where few commits come.
+    pub tend_interval: Duration,
 }
 
 /// What of old readings is kept, by kind: sketches are 85 % of a store, samples of tier one 5 %.
@@ -39,6 +43,46 @@ pub struct Keep {
     pub days: Option<f64>,
 }
 
+/// One kind of what is kept: the configuration, its reference and the document are made from this.
+#[derive(Clone, Copy, Debug)]
+pub struct KeepKind {
+    /// Key below `keep.retention`.
+    pub name: &'static str,
+    /// What it is, and what it is good for.
+    pub doc: &'static str,
+    /// Where it stands in the settings.
+    pub slot: fn(&mut Retention) -> &mut Keep,
+}
+
+/// All kinds.
+pub static KEEP_KINDS: &[KeepKind] = &[
+    KeepKind {
+        name: "sketches",
+        doc: "Sketches: distances to earlier checkpoints, 0.5 MB a checkpoint of 148 tensors",
+        slot: |retention| &mut retention.sketches,
+    },
+    KeepKind {
+        name: "quantiles",
+        doc: "Quantiles: histograms over time, 70 kB a checkpoint",
+        slot: |retention| &mut retention.quantiles,
+    },
+    KeepKind {
+        name: "tier_one",
+        doc: "Values of the metrics of one pass over every tensor",
+        slot: |retention| &mut retention.tier_one,
+    },
+    KeepKind {
+        name: "tier_two",
+        doc: "Values of heads and of the tops of spectra",
+        slot: |retention| &mut retention.tier_two,
+    },
+    KeepKind {
+        name: "tier_three",
+        doc: "Values of full spectra",
+        slot: |retention| &mut retention.tier_three,
+    },
+];
+
 impl Keep {
     /// Everything, for good.
     pub const ALL: Keep = Keep { newest: u64::MAX, older: u64::MAX, days: None };
@@ -46,7 +90,12 @@ impl Keep {
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { cache_bytes: 32 << 20, free_bytes_min: 256 << 20, retention: Retention::default() }
+        Self {
+            cache_bytes: 32 << 20,
+            free_bytes_min: 256 << 20,
+            retention: Retention::default(),
+            tend_interval: Duration::from_secs(600),
+        }
     }
 }
 

@@ -7,6 +7,8 @@
 //! before its opening.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use super::book::{Entry, Manifest};
 use super::changes::{Change, Changes};
@@ -23,11 +25,23 @@ const DAY_SECONDS: f64 = 86_400.0;
 type Attempts = BTreeMap<(RunId, Attempt), Vec<(ReadingKey, Entry)>>;
 
 impl Store {
-    pub(super) fn thin_now_and_then(&self) {
-        if self.book().head().is_multiple_of(COMMITS_BETWEEN) {
-            // Nothing is lost where it fails; the next look, or `compact`, does it.
-            let _ = self.thin().and_then(|_| self.compact_journal(Files::MostlyDead));
-        }
+    /// Pause between two looks where few commits come.
+    pub fn tend_interval(&self) -> Duration {
+        self.inner.settings.tend_interval
+    }
+
+    /// True when so much was committed since the last look that something may go.
+    pub fn is_tending_due(&self) -> bool {
+        self.book().head().saturating_sub(self.inner.tended.load(Ordering::Relaxed)) >= COMMITS_BETWEEN
+    }
+
+    /// Takes away what the retention that is set does not keep, and rewrites journal files that are mostly
+    /// dead. A commit waits for one such file at most. Whatever fails is tried again at the next call.
+    pub fn tend(&self) -> Result<Compacted, Error> {
+        self.inner.tended.store(self.book().head(), Ordering::Relaxed);
+        let told = self.thin()?;
+        self.compact_journal(Files::MostlyDead)?;
+        Ok(told)
     }
 
     /// Takes away what the retention that is set does not keep. Room on disk comes with `compact`.
@@ -43,20 +57,15 @@ impl Store {
         let mut kept: Vec<(Entry, bool)> = Vec::new();
         for ((run, attempt), entries) in &attempts {
             let pinned = pinned(entries, findings.iter().filter(|f| f.run == *run && f.attempt == *attempt));
-            for (mut entry, is_pinned) in thinned(entries, &pinned, retention) {
-                let before = entries.iter().find(|(_, old)| old.number == entry.number).map(|(_, old)| *old);
-                if let Some(before) = before.filter(|before| before.kept != entry.kept) {
-                    entry.kept.sketches &= before.kept.sketches;
-                    entry.kept.quantiles &= before.kept.quantiles;
-                    (0..3).for_each(|tier| entry.kept.tiers[tier] &= before.kept.tiers[tier]);
-                    self.take_away(&before, &entry, &mut changes, &mut told);
-                }
+            let thinned = thinned(entries, &pinned, retention);
+            for ((_, before), (entry, is_pinned)) in entries.iter().zip(thinned) {
+                self.take_away(before, &entry, &mut changes, &mut told);
                 kept.push((entry, is_pinned));
             }
         }
         self.thin_by_size(retention, kept, &mut changes, &mut told);
         if !changes.0.is_empty() {
-            self.put(&changes)?;
+            self.put_thinning(&changes)?;
         }
         Ok(told)
     }
