@@ -1,13 +1,14 @@
-//! `weighbridge distance`: how far apart two checkpoints of a run are, from the stored sketches.
+//! `weighbridge distance`: how far apart checkpoints and tensors are, from the stored sketches.
 
-use anyhow::{Context, bail};
+use anyhow::bail;
 use clap::{Args, ValueEnum};
+use serde::Serialize;
 
 use super::source::{Source, StoreArg};
 use super::{Exit, Run, output};
+use crate::report::distances::{self, Named};
 use crate::store::Store;
-use crate::terms::distance::distance;
-use crate::terms::{Attempt, ReadingKey, RunId, Step};
+use crate::terms::RunId;
 
 /// Tells the distance of two checkpoints, whether their files are still there or not.
 #[derive(Debug, Args)]
@@ -16,10 +17,17 @@ pub struct Distance {
     run: String,
     /// Step of the one checkpoint
     from: u64,
-    /// Step of the other
-    to: u64,
+    /// Step of the other; with --siblings there is no other
+    #[arg(required_unless_present = "siblings")]
+    to: Option<u64>,
     #[command(flatten)]
     store: StoreArg,
+    /// Run that the other checkpoint is of, with tensors of the same shapes; else the same run
+    #[arg(long, value_name = "RUN", conflicts_with = "siblings")]
+    with: Option<String>,
+    /// Instead of two checkpoints: this tensor and those of its shape in the one checkpoint
+    #[arg(long, value_name = "TENSOR", conflicts_with = "to")]
+    siblings: Option<String>,
     /// Attempt that both belong to; else the newest that has the step
     #[arg(long)]
     attempt: Option<u32>,
@@ -42,58 +50,52 @@ impl Run for Distance {
     const ABOUT: &'static str = "Tell how far apart two checkpoints are, from stored sketches";
 
     fn run(self) -> anyhow::Result<Exit> {
-        let store = Source::at_rest(&self.store.store)?;
-        let sketches = |step| {
-            let key = find(&store, &RunId::new(&self.run), self.attempt, step)?;
-            store.sketches_of(&key)?.with_context(|| format!("{key}: its sketches were not kept"))
-        };
-        let apart = distance(&*sketches(self.from)?, &*sketches(self.to)?);
-        if apart.tensors.is_empty() {
-            bail!("the two checkpoints have no tensor whose sketches compare");
+        let source = Source::open(&self.store.store)?;
+        let from = Named { run: RunId::new(&self.run), attempt: self.attempt, step: self.from };
+        let mut query = vec![("run", self.run.clone()), ("from", self.from.to_string())];
+        query.extend(self.attempt.map(|attempt| ("attempt", attempt.to_string())));
+        if let Some(tensor) = &self.siblings {
+            query.push(("tensor", tensor.clone()));
+            let text = |siblings: &Vec<_>| distances::siblings_text(siblings);
+            return answer(&source, self.format, "/api/v1/siblings", query, text, |store| {
+                Ok(distances::siblings(store, &from, tensor)?)
+            });
         }
-        let text = match self.format {
-            Format::Json => format!("{}\n", serde_json::to_string_pretty(&apart)?),
-            Format::Text => {
-                let mut tensors = apart.tensors.clone();
-                tensors.sort_by(|left, right| right.relative.total_cmp(&left.relative));
-                let mut text = format!(
-                    "distance {:.6} ± {:.6}, {:.3} % of the norm, cosine {:.6} ± {:.6}, {} tensors\n",
-                    apart.distance,
-                    apart.standard_error,
-                    apart.relative * 100.0,
-                    apart.cosine,
-                    apart.cosine_standard_error,
-                    tensors.len()
-                );
-                for tensor in tensors.iter().take(TENSORS_SHOWN) {
-                    let line = format!(
-                        "  {:8.3} %  {:.6} ± {:.6}  cosine {:.6}  {}\n",
-                        tensor.relative * 100.0,
-                        tensor.distance,
-                        tensor.standard_error,
-                        tensor.cosine,
-                        tensor.tensor
-                    );
-                    text.push_str(&line);
-                }
-                text
-            }
-        };
-        output::text(&text)?;
-        Ok(Exit::Done)
+        let Some(step) = self.to else { bail!("name a second step, or a tensor with --siblings") };
+        let run = RunId::new(self.with.as_ref().unwrap_or(&self.run));
+        let to = Named { run, attempt: self.attempt, step };
+        query.push(("to", step.to_string()));
+        query.extend(self.with.clone().map(|run| ("with", run)));
+        answer(&source, self.format, "/api/v1/distance", query, distances::distance_text, |store| {
+            Ok(distances::distance(store, &from, &to)?)
+        })
     }
 }
 
-/// Tensors that moved most, as text shows them; JSON has all.
-const TENSORS_SHOWN: usize = 12;
-
-fn find(store: &Store, run: &RunId, attempt: Option<u32>, step: u64) -> anyhow::Result<ReadingKey> {
-    let keys = store.keys(run);
-    if keys.is_empty() {
-        bail!("run {run} is not in this store");
-    }
-    let wanted =
-        |key: &&ReadingKey| key.step == Step(step) && attempt.is_none_or(|of| key.attempt == Attempt(of));
-    let found = keys.iter().rfind(wanted).cloned();
-    found.with_context(|| format!("run {run} has no checkpoint of step {step} in this store"))
+/// Prints what the store or the daemon that has it answers.
+pub fn answer<T: Serialize>(
+    source: &Source,
+    format: Format,
+    path: &str,
+    query: Vec<(&str, String)>,
+    words: impl FnOnce(&T) -> String,
+    look: impl FnOnce(&Store) -> anyhow::Result<T>,
+) -> anyhow::Result<Exit> {
+    let text = match source {
+        Source::Store(store) => {
+            let found = look(store)?;
+            match format {
+                Format::Text => words(&found),
+                Format::Json => format!("{}\n", serde_json::to_string_pretty(&found)?),
+            }
+        }
+        Source::Daemon(daemon) => {
+            let mut query: Vec<(&str, &str)> =
+                query.iter().map(|(name, value)| (*name, value.as_str())).collect();
+            query.push(("format", if format == Format::Text { "text" } else { "json" }));
+            daemon.get(path, &query)?
+        }
+    };
+    output::text(&text)?;
+    Ok(Exit::Done)
 }

@@ -126,12 +126,26 @@ impl Source {
 impl Remote {
     /// The text that the daemon answers at `path`, with its query.
     pub fn get(&self, path: &str, query: &[(&str, &str)]) -> anyhow::Result<String> {
+        let mut response = self.ask(path, query, Some(ANSWER_MAX))?;
+        let limit = 1 << 30;
+        Ok(response.body_mut().with_config().limit(limit).read_to_string()?)
+    }
+
+    /// The answer, which may take so long in all; what the daemon refuses is an error in its own words.
+    fn ask(
+        &self,
+        path: &str,
+        query: &[(&str, &str)],
+        time_max: Option<Duration>,
+    ) -> anyhow::Result<ureq::http::Response<ureq::Body>> {
         let keys = Keys::from_environment()?;
         let url = match &keys.url {
             Some(url) => format!("{}{path}", url.trim_end_matches('/')),
             None => format!("http://{}{path}", self.address),
         };
-        let mut request = keys.agent()?.get(&url);
+        let request = keys.agent()?.get(&url).config();
+        let request = request.http_status_as_error(false).timeout_recv_response(Some(ANSWER_MAX));
+        let mut request = request.timeout_global(time_max).build();
         if let Some(token) = &keys.token {
             request = request.header("authorization", format!("Bearer {token}"));
         }
@@ -140,8 +154,34 @@ impl Remote {
         }
         let refused = || format!("the daemon at {url} does not answer as asked{}", keys.hint());
         let mut response = request.call().with_context(refused)?;
-        let limit = 1 << 30;
-        Ok(response.body_mut().with_config().limit(limit).read_to_string()?)
+        if response.status().is_success() {
+            return Ok(response);
+        }
+        let text = response.body_mut().read_to_string().unwrap_or_default();
+        let refusal = serde_json::from_str::<serde_json::Value>(&text).ok();
+        let known = response.status() == ureq::http::StatusCode::NOT_FOUND;
+        match refusal.as_ref().and_then(|refusal| refusal["error"].as_str()).filter(|_| known) {
+            Some(words) => bail!("{words}"),
+            None => bail!("{}: {}", refused(), response.status()),
+        }
+    }
+
+    /// Writes what the daemon sends at `path` into a new file, whole or not at all.
+    pub fn save(&self, path: &str, file: &Path) -> anyhow::Result<()> {
+        if file.exists() {
+            bail!("{}: it is there already", file.display());
+        }
+        // No limit on the whole: a large store takes its time, and the connection says when it ends.
+        let mut response = self.ask(path, &[], None)?;
+        let mut part = file.as_os_str().to_owned();
+        part.push(".part");
+        let part = PathBuf::from(part);
+        let received = receive(&mut response.body_mut().as_reader(), &part);
+        if received.is_err() {
+            let _ = std::fs::remove_file(&part);
+        }
+        received.with_context(|| format!("{}: the daemon's answer did not come whole", part.display()))?;
+        std::fs::rename(&part, file).with_context(|| format!("{}: cannot name it", file.display()))
     }
 
     /// The JSON that the daemon answers to a request with the token; a refusal is an error in its words.
@@ -225,4 +265,10 @@ impl Keys {
         }
         format!("; where it wants a token, give {TOKEN_FILE}, where it speaks TLS, {URL} and {AUTHORITIES}")
     }
+}
+
+fn receive(from: &mut impl std::io::Read, into: &Path) -> std::io::Result<()> {
+    let mut out = std::fs::File::create(into)?;
+    std::io::copy(from, &mut out)?;
+    out.sync_all()
 }

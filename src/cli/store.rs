@@ -7,9 +7,9 @@ use serde::Serialize;
 
 use super::source::{Source, StoreArg};
 use super::{Exit, Run, output};
-use crate::measure;
 use crate::store::{self, Store};
 use crate::terms::RunId;
+use crate::{config, measure};
 
 /// Looks after a store.
 #[derive(Debug, Args)]
@@ -64,6 +64,9 @@ enum Deed {
 struct Kept {
     #[command(flatten)]
     store: StoreArg,
+    /// Configuration whose `keep.retention` says what is kept; else the defaults
+    #[arg(long, value_name = "FILE", conflicts_with = "small")]
+    config: Option<PathBuf>,
     /// Keep sketches and quantiles of few checkpoints only: 500 of a 148-tensor model in less than 80 MB
     #[arg(long)]
     small: bool,
@@ -93,7 +96,13 @@ impl Run for StoreCommand {
             },
             Deed::Compact(kept) => compact(&kept),
             Deed::Forget { run, store } => print(&Source::at_rest(&store.store)?.forget(&RunId::new(run))?),
-            Deed::Backup { file, store } => print(&Source::at_rest(&store.store)?.backup(&file)?),
+            Deed::Backup { file, store } => match Source::open(&store.store)? {
+                Source::Store(store) => print(&store.backup(&file)?),
+                Source::Daemon(daemon) => {
+                    daemon.save("/api/v1/store/backup", &file)?;
+                    print(&Store::check_backup(&file)?)
+                }
+            },
             Deed::Restore { file, store } => {
                 let settings = store::Settings::default();
                 print(&Store::restore(&file, &store, &measure::catalog(), &settings)?.verify()?)
@@ -110,12 +119,15 @@ impl Run for StoreCommand {
 }
 
 fn compact(kept: &Kept) -> anyhow::Result<Exit> {
-    if !kept.small {
-        return print(&Source::at_rest(&kept.store.store)?.compact()?);
-    }
+    let settings = match &kept.config {
+        Some(file) => config::load(file)?.store,
+        None if kept.small => {
+            store::Settings { retention: store::Retention::small(), ..store::Settings::default() }
+        }
+        None => store::Settings::default(),
+    };
     // Checks that there is a store, and that no daemon has it.
     drop(Source::at_rest(&kept.store.store)?);
-    let settings = store::Settings { retention: store::Retention::small(), ..store::Settings::default() };
     print(&Store::open(&kept.store.store, &measure::catalog(), &settings)?.compact()?)
 }
 

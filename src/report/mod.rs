@@ -9,6 +9,7 @@
 //! from a [`Weights`] that the caller opened while the files exist.
 
 mod answers;
+pub mod distances;
 pub mod figures;
 pub mod gather;
 mod history;

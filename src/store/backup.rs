@@ -23,8 +23,26 @@ impl Store {
         let mut part = file.as_os_str().to_owned();
         part.push(".part");
         let part = Path::new(&part);
-        let mut backup = Backup::default();
         let mut out = std::io::BufWriter::new(File::create(part).map_err(io)?);
+        let backup = match self.backup_to(&mut |record| out.write_all(&record)) {
+            Ok(backup) => backup,
+            Err(error) => {
+                let _ = fs::remove_file(part);
+                return Err(error);
+            }
+        };
+        let out = out.into_inner().map_err(|error| io(error.into_error()))?;
+        out.sync_all().map_err(io)?;
+        fs::rename(part, file).map_err(io)?;
+        if let Some(dir) = file.parent().filter(|dir| !dir.as_os_str().is_empty()) {
+            journal::sync_dir(dir)?;
+        }
+        Ok(backup)
+    }
+
+    /// Gives everything that is stored to `sink`, record by record: the bytes of a backup.
+    pub fn backup_to(&self, sink: &mut dyn FnMut(Vec<u8>) -> std::io::Result<()>) -> Result<Backup, Error> {
+        let mut backup = Backup::default();
         for place in self.inner.journal.places() {
             let old = place.found.header;
             let mut parts = place.read()?.parts;
@@ -39,18 +57,19 @@ impl Store {
             let parts: [&[u8]; PARTS] = std::array::from_fn(|part| parts[part].as_slice());
             let header = Header::new(old.kind, old.number..=old.number_last, &parts);
             let record = journal::encode(&header, &parts);
-            out.write_all(&record).map_err(io)?;
             backup.commits += 1;
             backup.bytes += record.len() as u64;
+            sink(record).map_err(|error| Error::io(Path::new("backup"), "write", &error))?;
         }
         recover::tell_missing(&self.inner.journal, &self.book(), &mut backup.damage);
-        let out = out.into_inner().map_err(|error| io(error.into_error()))?;
-        out.sync_all().map_err(io)?;
-        fs::rename(part, file).map_err(io)?;
-        if let Some(dir) = file.parent().filter(|dir| !dir.as_os_str().is_empty()) {
-            journal::sync_dir(dir)?;
-        }
         Ok(backup)
+    }
+
+    /// Reads a backup from its first to its last byte, and says what is in it.
+    pub fn check_backup(file: &Path) -> Result<Backup, Error> {
+        let commits = check(file)?;
+        let bytes = fs::metadata(file).map_err(|error| Error::io(file, "look at", &error))?.len();
+        Ok(Backup { commits, bytes, damage: Vec::new() })
     }
 
     /// Makes a store in `dir`, which must be empty or not there, from a backup. Every commit is checked bit by
@@ -73,8 +92,8 @@ impl Store {
     }
 }
 
-/// Every commit of a backup reads, and nothing else is in it.
-fn check(path: &Path) -> Result<(), Error> {
+/// Every commit of a backup reads, and nothing else is in it; gives their number.
+fn check(path: &Path) -> Result<u64, Error> {
     let file = File::open(path).map_err(|error| Error::io(path, "open", &error))?;
     let scan = journal::scan(&file, path)?;
     let bad = |detail: String| Error::damaged(format!("backup {}", path.display()), detail);
@@ -90,5 +109,5 @@ fn check(path: &Path) -> Result<(), Error> {
             return Err(bad(format!("commit {} changed on disk", place.found.header.number)));
         }
     }
-    Ok(())
+    Ok(scan.records.len() as u64)
 }

@@ -25,6 +25,9 @@ fn needed(path: &str) -> &'static str {
         "/api/v1/overlay" => "?runs=steady&metric=rms",
         "/api/v1/last-good" | "/api/v1/report" => "?run=steady",
         "/api/v1/search" => "?q=attn",
+        "/api/v1/distance" => "?run=steady&from=10&to=60",
+        "/api/v1/siblings" => "?run=steady&from=60&tensor=transformer.h.0.attn.c_attn.weight",
+        "/api/v1/trajectory" => "?run=steady",
         "/api/v1/runs/{run}/checkpoints/{step}/tensor" => "?tensor=transformer.wpe.weight",
         _ => "",
     }

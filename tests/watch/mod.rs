@@ -4,6 +4,7 @@ mod attempts;
 mod idle;
 mod inside;
 mod last_good;
+mod memory;
 mod refusals;
 mod said;
 mod service;

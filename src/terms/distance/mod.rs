@@ -15,7 +15,7 @@ use serde::Serialize;
 
 pub use events::{Event, Oddity, Point, events};
 pub use path::{Trajectory, trajectory};
-pub use places::{Nearest, Swap, TensorAge, ages, copies, nearest, swaps};
+pub use places::{Nearest, Swap, TensorAge, ages, copies, nearest, siblings, swaps};
 
 use super::{Sketch, Sketches};
 

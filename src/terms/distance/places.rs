@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
-use super::{Distance, Products, ROUNDING, distance};
+use super::{Distance, Products, ROUNDING, TensorDistance, distance};
 use crate::terms::{ReadingKey, Sketches, TensorFacts};
 
 /// Two sketches are of the same tensor where their distance is no more than so many roundings: what is
@@ -60,6 +60,20 @@ pub struct Swap {
 
 /// A tensor must be so many times nearer to another's place than to its own.
 const SWAP_RATIO_MIN: f64 = 3.0;
+
+/// Distances of one tensor to those of equal shape and type in the same checkpoint, the nearest first.
+pub fn siblings(sketches: &Sketches, facts: &[TensorFacts], tensor: &str) -> Vec<TensorDistance> {
+    let Some(own) = facts.iter().find(|facts| &*facts.name == tensor) else { return Vec::new() };
+    let Some(sketch) = sketches.get(&own.name) else { return Vec::new() };
+    let like =
+        |other: &&TensorFacts| other.shape == own.shape && other.dtype == own.dtype && other.name != own.name;
+    let to = |other: &TensorFacts| {
+        Some(super::one(other.name.clone(), &Products::of(sketch, sketches.get(&other.name)?)?))
+    };
+    let mut siblings: Vec<_> = facts.iter().filter(like).filter_map(to).collect();
+    siblings.sort_by(|left, right| left.distance.total_cmp(&right.distance));
+    siblings
+}
 
 /// Pairs of tensors of equal shape and type, of which each is much nearer to what the other was at `before`
 /// than to what it was itself, the clearest first.

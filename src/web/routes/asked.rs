@@ -51,6 +51,9 @@ parameters! {
     OFFSET = "offset" "integer" "how many to leave out at the start";
     COMPARE = "compare" "string" "what colours compare: own, each row with its median, or all";
     OVER = "over" "boolean" "true: those that are over or were taken back too";
+    FROM = "from" "integer" "step of the one checkpoint";
+    TO = "to" "integer" "step of the other checkpoint";
+    WITH = "with" "string" "run of the other checkpoint; the same run where it is left out";
     QUERY = "q" "string" "what to look for";
     VERSION = "v" "string" "tag of the content that is wanted: then the answer may be kept for good";
 }
@@ -78,6 +81,9 @@ pub struct Asked {
     pub offset: Option<usize>,
     pub compare: Option<String>,
     pub over: Option<bool>,
+    pub from: Option<u64>,
+    pub to: Option<u64>,
+    pub with: Option<String>,
     pub q: Option<String>,
     pub v: Option<String>,
 }

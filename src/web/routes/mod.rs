@@ -3,6 +3,7 @@
 mod asked;
 mod catalog;
 mod checkpoints;
+mod distances;
 mod findings;
 mod fleet;
 mod health;
@@ -96,6 +97,7 @@ pub fn all() -> impl Iterator<Item = &'static Route> {
         said::ROUTES,
         search::ROUTES,
         catalog::ROUTES,
+        distances::ROUTES,
         openapi::ROUTES,
     ];
     rooms.into_iter().flatten()

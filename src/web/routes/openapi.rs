@@ -178,6 +178,19 @@ fn schemas() -> Value {
             ("withdrawn", "boolean"),
         ]),
         "AcknowledgementWanted": object(&[("finding", "string"), ("why", "string?")]),
+        "Distance": object(&[
+            ("distance", "number"), ("relative", "number?"), ("cosine", "number"), ("standard_error", "number"),
+            ("cosine_standard_error", "number"), ("tensors", "array"), ("not_compared", "array"),
+        ]),
+        "TensorDistance": object(&[
+            ("tensor", "string"), ("distance", "number"), ("relative", "number?"), ("cosine", "number"),
+            ("standard_error", "number"), ("cosine_standard_error", "number"),
+        ]),
+        "Way": object(&[
+            ("keys", "array"), ("coordinates", "array"), ("moves", "array"), ("move_standard_errors", "array"),
+            ("end_to_end", "number"), ("diffusion_exponent", "number?"), ("diffusion_standard_error", "number?"),
+            ("events", "array"),
+        ]),
         "Store": object(&[("schema", "integer"), ("readings", "integer"), ("findings", "integer"), ("disk_bytes", "integer")]),
     })
 }
