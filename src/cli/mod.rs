@@ -109,6 +109,7 @@ pub fn command_line() -> clap::Command {
 
 /// Runs the command that `arguments` name and says how it ended.
 pub fn main(arguments: impl IntoIterator<Item = OsString>) -> Exit {
+    crate::store::quiet_database();
     let matches = match command_line().try_get_matches_from(arguments) {
         Ok(matches) => matches,
         Err(error) => {

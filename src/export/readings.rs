@@ -83,7 +83,7 @@ impl Readings {
         };
         let due = self.due(&taken);
         let result = due.iter().take(BATCH_MAX).try_for_each(|key| {
-            let Some(reading) = self.store.reading(key).map_err(later)? else { return Ok(()) };
+            let Some(reading) = self.store.reading_as_left(key).map_err(later)? else { return Ok(()) };
             let families = reading_families_of(&reading, &self.catalog, &self.settings);
             let samples: usize = families.iter().map(|family| family.get_metric().len()).sum();
             match self.carrier.carry(&desk.writer.write(&reading, &families), &desk.target) {

@@ -153,11 +153,12 @@ impl Store {
         let header = place.found.header;
         let key = self.book().reading_of(header.number).cloned();
         if parts[journal::CHANGES].is_none() {
-            parts[journal::CHANGES] = Some(self.changes_of(header.number)?.to_bytes());
-            match self.book().knows(header.number) {
-                true => repair.restored += 1,
-                false => repair.lost.push(lost(None, format!("commit {} is lost", header.number))),
+            // A commit without its changes would be missing in the database for good.
+            if header.kind == Kind::Commit && !self.book().knows(header.number) {
+                return Ok(self.lost_record(header.number..=header.number_last, repair));
             }
+            parts[journal::CHANGES] = Some(self.changes_of(header.number)?.to_bytes());
+            repair.restored += 1;
         }
         let gone = std::array::from_fn(|part| parts[part].is_none());
         if gone.contains(&true) {

@@ -13,6 +13,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use super::Error;
 use super::changes::{Change, Changes};
 use super::codec::{Reader, Writer};
+use super::quiet::{self, Inside};
 use super::standby::Standby;
 
 /// Tries to get sled's lock, and the pause between them: a second at most.
@@ -141,6 +142,7 @@ impl Database {
     pub fn close(&self) {
         let old = self.tree.write().unwrap_or_else(PoisonError::into_inner).take();
         // Closing writes, and may fail like anything else.
+        let _inside = Inside::new();
         let _ = catch_unwind(AssertUnwindSafe(move || drop(old)));
     }
 
@@ -154,7 +156,10 @@ impl Database {
     fn guard<T>(&self, call: impl FnOnce(&sled::Db) -> sled::Result<T>) -> Result<T, Error> {
         let tree = self.tree.read().unwrap_or_else(PoisonError::into_inner);
         let tree = tree.as_ref().ok_or_else(|| failed(&self.dir, "it is closed".to_owned()))?;
-        match catch_unwind(AssertUnwindSafe(|| call(tree))) {
+        let inside = Inside::new();
+        let answer = catch_unwind(AssertUnwindSafe(|| call(tree)));
+        drop(inside);
+        match answer {
             Ok(Ok(value)) => Ok(value),
             Ok(Err(error)) if is_full(&error) => Err(Error::DatabaseFull { dir: self.dir.clone() }),
             Ok(Err(error)) => Err(failed(&self.dir, error.to_string())),
@@ -265,6 +270,7 @@ impl Database {
         let mut tree = self.tree.write().unwrap_or_else(PoisonError::into_inner);
         if let Some(old) = tree.take() {
             // Closing writes, and may fail like anything else.
+            let _inside = Inside::new();
             let _ = catch_unwind(AssertUnwindSafe(move || drop(old)));
         }
         let changed = change(&self.dir);
@@ -306,7 +312,7 @@ fn open_once(dir: &Path, cache_bytes: u64) -> Result<sled::Db, Error> {
         // Commits flush themselves; a flusher of sled's own would only wake the machine.
         .flush_every_ms(None);
     let opened = std::thread::Builder::new()
-        .name("store-open".into())
+        .name(quiet::OPENING.into())
         .spawn(move || config.open())
         .map_err(|error| Error::io(dir, "start a thread for", &error))?
         .join();

@@ -97,10 +97,19 @@ impl Store {
         self.read_through(|| self.read(key, entry, Parts::Small)).map(Some)
     }
 
-    /// The reading of the run with the highest attempt and step.
+    /// As [`Store::reading`], without sketches and quantiles where these are lost: that was said, and the rest
+    /// is whole.
+    pub fn reading_as_left(&self, key: &ReadingKey) -> Result<Option<Reading>, Error> {
+        match self.reading(key) {
+            Err(Error::Lost { .. }) => self.reading_without_bulk(key),
+            other => other,
+        }
+    }
+
+    /// The reading of the run with the highest attempt and step, as far as it is left.
     pub fn latest(&self, run: &RunId) -> Result<Option<Reading>, Error> {
         let newest = self.book().of_run(run).next_back().map(|(key, _)| key.clone());
-        newest.map_or(Ok(None), |key| self.reading(&key))
+        newest.map_or(Ok(None), |key| self.reading_as_left(&key))
     }
 
     pub(super) fn entries(&self, run: &RunId) -> Vec<(ReadingKey, Entry)> {

@@ -17,6 +17,8 @@ use crate::terms::{
 
 /// Rosters kept decoded. A run has one, or a few where its tensors change.
 const ROSTERS_MAX: usize = 64;
+/// Trainer logs kept decoded: at most 5.6 MB each.
+const TAPES_MAX: usize = 2;
 
 /// Which parts of a reading are wanted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,6 +33,8 @@ pub enum Parts {
 #[derive(Debug, Default)]
 pub struct Shelf {
     rosters: Mutex<HashMap<(u32, u64), Arc<Roster>>>,
+    /// Trainer logs by run and tape; they only grow, so what was read of one stays true.
+    tapes: Mutex<HashMap<(u32, u32), Arc<Lines>>>,
 }
 
 fn missing(what: impl Into<String>) -> Error {
@@ -58,6 +62,7 @@ impl Shelf {
     /// Forgets what it keeps decoded.
     pub fn forget(&self) {
         self.rosters.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        self.tapes.lock().unwrap_or_else(PoisonError::into_inner).clear();
     }
 
     /// The head of a reading.
@@ -72,7 +77,18 @@ impl Shelf {
         if range.from == range.to {
             return Ok(Vec::new());
         }
-        Ok(tape::lines(run, range.tape, database)?.cut(range))
+        let at = (run, range.tape);
+        let kept = self.tapes.lock().unwrap_or_else(PoisonError::into_inner).get(&at).cloned();
+        if let Some(lines) = kept.filter(|lines| lines.reaches(range)) {
+            return Ok(lines.cut(range));
+        }
+        let lines = Arc::new(tape::lines(run, range.tape, database)?);
+        let mut tapes = self.tapes.lock().unwrap_or_else(PoisonError::into_inner);
+        if tapes.len() >= TAPES_MAX {
+            tapes.clear();
+        }
+        tapes.insert(at, lines.clone());
+        Ok(lines.cut(range))
     }
 
     /// One metric of a reading.

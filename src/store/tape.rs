@@ -109,6 +109,11 @@ impl Lines {
         lines[at(range.from)..at(range.to.max(range.from))].to_vec()
     }
 
+    /// True where the tape was read as far as the range needs, without a hole in it.
+    pub fn reaches(&self, range: LogRange) -> bool {
+        self.0.iter().any(|(first, lines)| *first <= range.from && range.to <= *first + lines.len() as u64)
+    }
+
     fn whole(mut self) -> Option<Vec<LogPoint>> {
         let (first, lines) = self.0.pop()?;
         (self.0.is_empty() && first == 0).then_some(lines)

@@ -15,7 +15,8 @@ const METRICS: [&str; 4] = ["elements", "mean", "std", "ks_statistic"];
 const UNKNOWN: &[u8] = b"zzz of a later program";
 const NOT_DROPPED: &[u8] = b"not to be dropped";
 
-fn fixtures() -> PathBuf {
+/// Where the stored stores lie.
+pub fn fixtures() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/stores")
 }
 
@@ -85,7 +86,8 @@ fn pack(from: &Path, to: &Path) {
     }
 }
 
-fn unpack(from: &Path, to: &Path) {
+/// Unpacks a stored store.
+pub fn unpack(from: &Path, to: &Path) {
     fs::create_dir_all(to).unwrap();
     for entry in fs::read_dir(from).unwrap() {
         let entry = entry.unwrap();
