@@ -86,7 +86,7 @@ pub enum Answer {
 
 /// Everything that is served, room by room.
 pub fn all() -> impl Iterator<Item = &'static Route> {
-    let rooms: [&[Route]; 11] = [
+    let rooms: [&[Route]; 12] = [
         page::ROUTES,
         health::ROUTES,
         fleet::ROUTES,
