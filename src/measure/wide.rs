@@ -107,6 +107,9 @@ fn count_spikes(stream: &mut Stream<'_>, change: &mut Change) -> Result<(), Sour
     Ok(())
 }
 
+/// Takes the position of a row, the same row before, and the row.
+type Seen<'a> = dyn FnMut(u64, Option<&[f64]>, &[f64]) + 'a;
+
 /// The tensor, and the one before, row by row.
 struct Stream<'a> {
     job: &'a Job<'a>,
@@ -127,7 +130,7 @@ impl<'a> Stream<'a> {
     }
 
     /// Reads the tensor once and hands over position, the same row before, and the row.
-    fn each(&mut self, see: &mut dyn FnMut(u64, Option<&[f64]>, &[f64])) -> Result<u64, SourceError> {
+    fn each(&mut self, see: &mut Seen<'_>) -> Result<u64, SourceError> {
         let mut hash = Xxh3::new();
         let job = self.job;
         for chunk in 0..self.cut.chunks {

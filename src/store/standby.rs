@@ -17,6 +17,9 @@ const DECODED_MAX: usize = 8;
 
 type Puts = HashMap<Vec<u8>, Vec<u8>>;
 
+/// Takes a key and its value, or why the value cannot be had.
+type Show<'a> = dyn FnMut(&[u8], Result<Value, Error>) -> Result<(), Error> + 'a;
+
 /// An index of the journal.
 #[derive(Debug, Default)]
 pub struct Standby {
@@ -72,11 +75,7 @@ impl Standby {
     }
 
     /// Shows every entry whose key starts with `prefix`, in order.
-    pub fn scan(
-        &self,
-        prefix: &[u8],
-        show: &mut dyn FnMut(&[u8], Result<Value, Error>) -> Result<(), Error>,
-    ) -> Result<(), Error> {
+    pub fn scan(&self, prefix: &[u8], show: &mut Show<'_>) -> Result<(), Error> {
         let from = self.index.range(prefix.to_vec()..);
         for (key, &number) in from.take_while(|(key, _)| key.starts_with(prefix)) {
             show(key, self.value(key, number))?;

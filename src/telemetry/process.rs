@@ -46,6 +46,11 @@ fn parse(stat: &str, status: &str, system: &str) -> ProcessUse {
     }
 }
 
+/// Seconds since 1970.
+pub fn now_seconds() -> f64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0.0, |since| since.as_secs_f64())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -59,9 +64,4 @@ mod tests {
         assert_eq!(used.start_time_seconds, Some(1_700_000_012.0));
         assert_eq!(parse("", "", ""), ProcessUse::default());
     }
-}
-
-/// Seconds since 1970.
-pub fn now_seconds() -> f64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0.0, |since| since.as_secs_f64())
 }

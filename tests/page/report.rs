@@ -28,7 +28,8 @@ fn a_checkpoint_becomes_one_file() {
     browser.go_file(&file);
     let ids = browser.until("pictures", "const cards = document.querySelectorAll('.figure'); return cards.length >= 15 && [...cards].map(c => c.dataset.figure)");
     assert!(ids.as_array().unwrap().iter().any(|id| id == "S15"));
-    assert!(browser.run("return document.querySelectorAll('.picture svg').length").as_u64().unwrap() >= 15);
+    // Those out of sight are drawn once nothing else moves.
+    browser.until("the drawings", "return document.querySelectorAll('.picture svg').length >= 15");
     assert_eq!(browser.complaints(), Vec::<String>::new());
 }
 

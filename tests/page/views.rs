@@ -66,8 +66,8 @@ fn pictures_show_the_numbers_of_the_api() {
     assert!((shown - measured).abs() <= 1e-5 * measured, "{shown} is not {measured}");
 
     // The path that is drawn has one bar a height.
-    let bars = "return document.querySelector('#figure-S8 .picture svg path[fill-opacity=\"0.55\"]').getAttribute('d')";
-    assert_eq!(browser.run(bars).as_str().unwrap().matches('Z').count(), 50);
+    let bars = "return document.querySelector('#figure-S8 .picture svg path[fill-opacity=\"0.55\"]')?.getAttribute('d')";
+    assert_eq!(browser.until("the drawing", bars).as_str().unwrap().matches('Z').count(), 50);
 
     // S1 counts what the file holds.
     let total = browser.run("return document.querySelector('#figure-S1').figure.facts[0].value");
@@ -154,9 +154,10 @@ fn a_matrix_zooms_to_single_elements() {
             assert_eq!(value(&part, i * 8 + j), value(&whole, (row + i) * columns + column + j));
         }
     }
-    let written =
-        browser.run("return document.querySelectorAll('#figure-S9 svg g text[font-size=\"10\"]').length");
-    assert!(written.as_u64().unwrap() >= 64, "each element's value stands in it");
+    browser.until(
+        "each element's value to stand in it",
+        "return document.querySelectorAll('#figure-S9 svg g text[font-size=\"10\"]').length >= 64",
+    );
 }
 
 #[test]

@@ -214,7 +214,7 @@ fn questions(out: &mut String, answers: &[Answer], terminal: &Terminal) {
     }
     line(out, &terminal.heading("Five questions"));
     for answer in answers {
-        line(out, &answer.question);
+        line(out, answer.question);
         line(out, &wrapped(&plain(&answer.answer), terminal.columns.min(100), 2));
     }
     out.push('\n');

@@ -5,8 +5,11 @@ use crate::report::figures::statistics::{quantile, sorted};
 use crate::report::figures::{Axis, Figure, Mark, Panel, Tone};
 use crate::terms::LogPoint;
 
+/// Takes one of the values out of a line of the log.
+type Logged = fn(&LogPoint) -> Option<f64>;
+
 /// What a trainer logs, by the name under which it can be laid over other runs.
-pub const LOGGED: [(&str, fn(&LogPoint) -> Option<f64>); 3] =
+pub const LOGGED: [(&str, Logged); 3] =
     [("loss", |p| p.loss), ("learning_rate", |p| p.learning_rate), ("grad_norm", |p| p.grad_norm)];
 
 /// A line of the trainer's log as the only subject of a run; none where `metric` is not one.
