@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # What deploy/slurm and deploy/hooks do under a real Slurm: one node, in a directory of its own, on loopback.
 #
-#   tests/tools/slurm.sh        as root; Debian packages slurmctld slurmd slurm-client munge
+#   tests/tools/slurm.sh RUN    as root; Debian packages slurmctld slurmd slurm-client munge
 #
 # Asserts: a job's checkpoints are weighed by the daemon beside it and carry the job's id; the job's exit status
 # comes through; the shared daemon runs as a job, takes SIGTERM and is requeued; a critical finding holds the sick job.
@@ -11,8 +11,8 @@ export WEIGHBRIDGE=${WEIGHBRIDGE:-$here/target/release/weighbridge}
 for need in slurmctld slurmd munged sbatch curl; do
   command -v "$need" > /dev/null || { echo "needs $need: apt-get install slurmctld slurmd slurm-client munge curl" >&2; exit 2; }
 done
-# Checkpoints: a directory with some of one run, the last one sick; made by the demo's recording where none is given.
-source=$(realpath "${1:?directory with checkpoints of one run, for example of tests/tools/make_run.py}")
+# Checkpoints: a directory with some of one run, the last one sick.
+source=$(realpath "${1:?directory with checkpoints of one run}")
 
 work=$(mktemp -d /tmp/weighbridge-slurm.XXXXXX)
 chmod 755 "$work"

@@ -24,7 +24,7 @@ pub static RULE: Rule = Rule {
             default: 30.0,
             min: 2.0,
             max: 1e6,
-            doc: "how many times its past; healthy runs stay below 5 after their warm-up",
+            doc: "how many times its past; not yet compared with recorded runs",
         }],
         enabled: true,
         since: "0.1.0",
