@@ -1,11 +1,12 @@
 //! Commands, one file each: parse, call, print, exit code.
 //!
 //! A command is a struct with clap's derive and a [`Run`] implementation in a file of its own, plus one
-//! line in [`COMMANDS`]. Help, the list of commands and `docs/cli.md` come from there.
+//! line in [`COMMANDS`]. Help and the list of commands come from there.
 
 mod check;
 mod check_config;
 mod demo;
+mod diff;
 mod distance;
 mod explain;
 mod findings;
@@ -81,6 +82,7 @@ pub static COMMANDS: &[Command] = &[
     command::<watch::Watch>(),
     command::<demo::Demo>(),
     command::<inspect::Inspect>(),
+    command::<diff::Diff>(),
     command::<check::Check>(),
     command::<replay::Replay>(),
     command::<findings::Findings>(),

@@ -9,6 +9,7 @@
 //! from a [`Weights`] that the caller opened while the files exist.
 
 mod answers;
+mod diff;
 pub mod distances;
 pub mod figures;
 pub mod gather;
@@ -21,6 +22,7 @@ mod terminal;
 mod weights;
 
 pub use answers::{Answer, Verdict, answers};
+pub use diff::{diff, diff_json, diff_text};
 pub use history::{HistoryFormat, history, history_json, subject_words};
 pub use html::{inspect_html, report_html};
 pub use json::{finding_json, inspect_json, overview, problem_json, tensor_json};

@@ -8,4 +8,5 @@ mod top;
 pub use findings::{finding_line, finding_line_in, findings_jsonl, findings_text};
 pub use inspect::inspect_text;
 pub use paint::Terminal;
+pub(super) use paint::tail;
 pub use top::top_text;
