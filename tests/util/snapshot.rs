@@ -5,9 +5,10 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use weighbridge::terms::{
-    Attempt, Catalog, Category, CheckpointFacts, Dtype, Finding, FindingId, LogPoint, Meaning, Reading,
-    ReadingKey, Role, RunId, RunPhase, RunStatus, Samples, Severity, Snapshot, Step, StepSource, Subject,
-    SubjectKind, SubjectReading, TensorFacts, TensorReading, TrainerState,
+    Acknowledgement, Attempt, Catalog, Category, CheckpointFacts, Dtype, Finding, FindingId, LogPoint,
+    Meaning, Reading, ReadingKey, Role, RunId, RunPhase, RunStatus, Said, Samples, Severity, Silence,
+    Snapshot, Step, StepSource, Subject, SubjectKind, SubjectReading, TensorFacts, TensorReading,
+    TrainerState,
 };
 
 /// A tensor with those values.
@@ -77,6 +78,28 @@ pub fn finding(detector: &str, severity: Severity, tensors: &[&str]) -> Arc<Find
         resolved_step: None,
         last_good_step: None,
     })
+}
+
+/// A silence of a detector and an acknowledgement of another one's finding, for good.
+pub fn said(silenced: &str, acknowledged: &Finding) -> Arc<Said> {
+    let silence = Silence {
+        id: "s".into(),
+        run: "*".into(),
+        detector: Some(silenced.into()),
+        tensor: None,
+        at_seconds: 0.0,
+        until_seconds: f64::MAX,
+        why: String::new(),
+    };
+    let known = Acknowledgement {
+        run: acknowledged.run.clone(),
+        finding: acknowledged.id.clone(),
+        severity: acknowledged.severity,
+        at_seconds: 0.0,
+        why: String::new(),
+        withdrawn: false,
+    };
+    Arc::new(Said::new(vec![silence], vec![known]))
 }
 
 /// A run as published.
