@@ -136,7 +136,7 @@ fn as_it_comes_nothing_can_be_changed_and_it_says_how() {
 fn what_makes_no_sense_is_refused_in_one_line() {
     let place = Place::new();
     let (code, ..) = command(&["replay", text(&place.runs), "--store", text(&place.store)]);
-    assert_eq!(code, 0);
+    assert_eq!(code, 2, "there is nothing to weigh; the store is made all the same");
     let store = ["--store", text(&place.store)];
     let cases: [(&[&str], i32, &str); 6] = [
         (&["silence", "--run", "a", "--until", "2001-01-01", "--why", "x"], 64, "is over"),
