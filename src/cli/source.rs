@@ -139,13 +139,8 @@ impl Remote {
         time_max: Option<Duration>,
     ) -> anyhow::Result<ureq::http::Response<ureq::Body>> {
         let keys = Keys::from_environment()?;
-        let url = match &keys.url {
-            Some(url) => format!("{}{path}", url.trim_end_matches('/')),
-            None => format!("http://{}{path}", self.address),
-        };
-        let request = keys.agent()?.get(&url).config();
-        let request = request.http_status_as_error(false).timeout_recv_response(Some(ANSWER_MAX));
-        let mut request = request.timeout_global(time_max).build();
+        let url = keys.url_of(&self.address, path);
+        let mut request = keys.agent(time_max)?.get(&url);
         if let Some(token) = &keys.token {
             request = request.header("authorization", format!("Bearer {token}"));
         }
@@ -191,20 +186,17 @@ impl Remote {
         path: &str,
         body: Option<&serde_json::Value>,
     ) -> anyhow::Result<serde_json::Value> {
-        let url = format!("http://{}{path}", self.address);
-        let config = ureq::Agent::config_builder()
-            .timeout_global(Some(ANSWER_MAX))
-            .http_status_as_error(false)
-            .build();
+        let keys = Keys::from_environment()?;
+        let url = keys.url_of(&self.address, path);
         let mut request = ureq::http::Request::builder().method(method).uri(&url);
-        if let Some(token) = &self.token {
+        if let Some(token) = self.token.as_ref().or(keys.token.as_ref()) {
             request = request.header("authorization", format!("Bearer {token}"));
         }
         if body.is_some() {
             request = request.header("content-type", "application/json");
         }
         let text = body.map(ToString::to_string).unwrap_or_default();
-        let answer = ureq::Agent::new_with_config(config).run(request.body(text)?);
+        let answer = keys.agent(Some(ANSWER_MAX))?.run(request.body(text)?);
         let mut answer = answer.with_context(|| format!("the daemon at {url} does not answer"))?;
         let text = answer.body_mut().read_to_string()?;
         let json = serde_json::from_str::<serde_json::Value>(&text);
@@ -242,7 +234,16 @@ impl Keys {
         Ok(Self { url: given(URL), token, authorities: given(AUTHORITIES).map(PathBuf::from) })
     }
 
-    fn agent(&self) -> anyhow::Result<ureq::Agent> {
+    fn url_of(&self, address: &str, path: &str) -> String {
+        match &self.url {
+            Some(url) => format!("{}{path}", url.trim_end_matches('/')),
+            None => format!("http://{address}{path}"),
+        }
+    }
+
+    /// Asks with these keys; a whole answer may take `time_max`, its beginning [`ANSWER_MAX`]. What is refused
+    /// comes as an answer, in the daemon's words.
+    fn agent(&self, time_max: Option<Duration>) -> anyhow::Result<ureq::Agent> {
         let mut tls = ureq::tls::TlsConfig::builder();
         if let Some(file) = &self.authorities {
             let text = std::fs::read(file).with_context(|| format!("{AUTHORITIES} {}", file.display()))?;
@@ -254,9 +255,12 @@ impl Keys {
                 .collect();
             tls = tls.root_certs(ureq::tls::RootCerts::Specific(std::sync::Arc::new(certificates)));
         }
-        let config =
-            ureq::Agent::config_builder().timeout_global(Some(ANSWER_MAX)).tls_config(tls.build()).build();
-        Ok(ureq::Agent::new_with_config(config))
+        let config = ureq::Agent::config_builder()
+            .http_status_as_error(false)
+            .timeout_recv_response(Some(ANSWER_MAX))
+            .timeout_global(time_max)
+            .tls_config(tls.build());
+        Ok(ureq::Agent::new_with_config(config.build()))
     }
 
     fn hint(&self) -> String {
