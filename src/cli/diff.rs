@@ -3,8 +3,9 @@
 use std::path::PathBuf;
 
 use anyhow::bail;
-use clap::{Args, ValueEnum};
+use clap::Args;
 
+use super::distance::Format;
 use super::{Exit, Run, inspect, output};
 use crate::report;
 use crate::terms::{Reading, Tier};
@@ -22,14 +23,6 @@ pub struct Diff {
     /// Configuration file: its formats, limits and families are used
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
-}
-
-#[derive(Clone, Copy, Debug, ValueEnum)]
-enum Format {
-    /// A table for people
-    Text,
-    /// One JSON object
-    Json,
 }
 
 impl Run for Diff {
@@ -51,9 +44,7 @@ impl Run for Diff {
 
 /// The reading, its faults told; an error where there is nothing to compare.
 fn readable(reading: Reading) -> anyhow::Result<Reading> {
-    for problem in &reading.problems {
-        output::remark(&format!("weighbridge: {problem}; {}", problem.remedy));
-    }
+    inspect::tell_problems(&reading);
     if reading.tensors.is_empty() {
         bail!("{}: no tensor could be read", reading.checkpoint.path.display());
     }

@@ -92,7 +92,7 @@ impl Run for Inspect {
 }
 
 /// What could not be read is told, whatever the format.
-fn tell_problems(reading: &Reading) {
+pub fn tell_problems(reading: &Reading) {
     for problem in &reading.problems {
         output::remark(&format!("weighbridge: {problem}; {}", problem.remedy));
     }
