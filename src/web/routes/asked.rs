@@ -94,6 +94,12 @@ const LIMIT_DEFAULT: usize = 100;
 pub const LIMIT_MAX: usize = 1000;
 
 impl Asked {
+    /// The run that the query names.
+    pub fn named_run(&self) -> Result<RunId, Refusal> {
+        let run = self.run.as_deref().ok_or_else(|| Refusal::bad("name a run: ?run=…"))?;
+        Ok(RunId::new(run))
+    }
+
     /// What a person chose to see.
     pub fn choice(&self) -> Result<Choice, Refusal> {
         let role = match self.role.as_deref() {

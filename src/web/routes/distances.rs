@@ -55,11 +55,6 @@ impl From<Error> for Refusal {
     }
 }
 
-fn run(asked: &Asked) -> Answered<RunId> {
-    let run = asked.run.as_deref().ok_or_else(|| Refusal::bad("name a run: ?run=…"))?;
-    Ok(RunId::new(run))
-}
-
 fn named(asked: &Asked, run: RunId, name: &str, step: Option<u64>) -> Answered<Named> {
     let step = step.ok_or_else(|| Refusal::bad(format!("name a step: ?{name}=…")))?;
     Ok(Named { run, attempt: asked.attempt, step })
@@ -77,8 +72,8 @@ fn formed<T: Serialize>(asked: &Asked, found: &T, words: impl FnOnce(&T) -> Stri
 
 async fn distance(State(site): State<Site>, Query(asked): Query<Asked>) -> Answered<Response> {
     work(site, move |site| {
-        let from = named(&asked, run(&asked)?, "from", asked.from)?;
-        let other = asked.with.as_deref().map_or_else(|| run(&asked), |run| Ok(RunId::new(run)))?;
+        let from = named(&asked, asked.named_run()?, "from", asked.from)?;
+        let other = asked.with.as_deref().map_or_else(|| asked.named_run(), |run| Ok(RunId::new(run)))?;
         let to = named(&asked, other, "to", asked.to)?;
         formed(&asked, &distances::distance(&site.store, &from, &to)?, distances::distance_text)
     })
@@ -87,7 +82,7 @@ async fn distance(State(site): State<Site>, Query(asked): Query<Asked>) -> Answe
 
 async fn siblings(State(site): State<Site>, Query(asked): Query<Asked>) -> Answered<Response> {
     work(site, move |site| {
-        let of = named(&asked, run(&asked)?, "from", asked.from)?;
+        let of = named(&asked, asked.named_run()?, "from", asked.from)?;
         let tensor = asked.tensor.as_deref().ok_or_else(|| Refusal::bad("name a tensor: ?tensor=…"))?;
         let found = distances::siblings(&site.store, &of, tensor)?;
         formed(&asked, &found, |found| distances::siblings_text(found))
@@ -97,7 +92,7 @@ async fn siblings(State(site): State<Site>, Query(asked): Query<Asked>) -> Answe
 
 async fn trajectory(State(site): State<Site>, Query(asked): Query<Asked>) -> Answered<Response> {
     work(site, move |site| {
-        formed(&asked, &distances::way(&site.store, &run(&asked)?, asked.attempt)?, distances::way_text)
+        formed(&asked, &distances::way(&site.store, &asked.named_run()?, asked.attempt)?, distances::way_text)
     })
     .await
 }

@@ -83,7 +83,7 @@ async fn finding(State(site): State<Site>, Path((run, id)): Path<(String, String
 }
 
 async fn last_good(State(site): State<Site>, Query(asked): Query<Asked>) -> Answered<String> {
-    let run = RunId::new(asked.run.as_deref().ok_or_else(|| Refusal::bad("name a run: ?run=…"))?);
+    let run = asked.named_run()?;
     let status = site.status(&run).ok_or_else(|| Refusal::no_run(&run))?;
     Ok(status.last_good.as_ref().map_or(String::new(), |(_, path)| format!("{}\n", path.display())))
 }

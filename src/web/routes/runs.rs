@@ -94,7 +94,7 @@ async fn run(State(site): State<Site>, Path(run): Path<String>) -> Answered<Json
 
 async fn report(State(site): State<Site>, Query(asked): Query<Asked>) -> Answered<impl IntoResponse> {
     work(site, move |site| {
-        let run = RunId::new(asked.run.as_deref().ok_or_else(|| Refusal::bad("name a run: ?run=…"))?);
+        let run = asked.named_run()?;
         let text =
             report_html(&site.store, &run, &site.catalog, |reading| (site.weights)(reading), now_seconds())?;
         let text = text.ok_or_else(|| Refusal::no_run(&run))?;
