@@ -140,6 +140,13 @@ struct Piece {
     identity: (u64, u64),
 }
 
+impl Piece {
+    /// Its place in the checkpoint that is kept as `kept`.
+    fn below(&self, kept: &Path) -> PathBuf {
+        if self.to.as_os_str().is_empty() { kept.to_owned() } else { kept.join(&self.to) }
+    }
+}
+
 /// A run's name as one directory's: runs may lie in each other, and one must not count as the other's checkpoint.
 fn plain(run: &RunId) -> Result<String, String> {
     let name = run.as_str().replace('%', "%25").replace('/', "%2F");
@@ -195,7 +202,7 @@ fn piece(from: &Path, to: PathBuf) -> Result<Piece, String> {
 
 fn link_all(files: &[Piece], part: &Path) -> io::Result<()> {
     for file in files {
-        let to = if file.to.as_os_str().is_empty() { part.to_owned() } else { part.join(&file.to) };
+        let to = file.below(part);
         if let Some(parent) = to.parent() {
             fs::create_dir_all(parent)?;
         }
@@ -207,8 +214,7 @@ fn link_all(files: &[Piece], part: &Path) -> io::Result<()> {
 /// True when the very same files are kept under this name.
 fn is_kept(kept: &Path, files: &[Piece]) -> bool {
     files.iter().all(|file| {
-        let to = if file.to.as_os_str().is_empty() { kept.to_owned() } else { kept.join(&file.to) };
-        fs::metadata(to).is_ok_and(|metadata| (metadata.dev(), metadata.ino()) == file.identity)
+        fs::metadata(file.below(kept)).is_ok_and(|metadata| (metadata.dev(), metadata.ino()) == file.identity)
     })
 }
 

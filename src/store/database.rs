@@ -141,9 +141,7 @@ impl Database {
     /// Closes it.
     pub fn close(&self) {
         let old = self.tree.write().unwrap_or_else(PoisonError::into_inner).take();
-        // Closing writes, and may fail like anything else.
-        let _inside = Inside::new();
-        let _ = catch_unwind(AssertUnwindSafe(move || drop(old)));
+        let_go(old);
     }
 
     /// Goes on with another database, which is open in the same directory; the standby has done its work.
@@ -268,11 +266,7 @@ impl Database {
     /// Closes it, lets `change` work on its directory, and opens what is there then. Readers wait.
     pub fn reopen(&self, change: impl FnOnce(&Path) -> Result<(), Error>) -> Result<(), Error> {
         let mut tree = self.tree.write().unwrap_or_else(PoisonError::into_inner);
-        if let Some(old) = tree.take() {
-            // Closing writes, and may fail like anything else.
-            let _inside = Inside::new();
-            let _ = catch_unwind(AssertUnwindSafe(move || drop(old)));
-        }
+        let_go(tree.take());
         let changed = change(&self.dir);
         *tree = Some(open_tree(&self.dir, self.cache_bytes)?);
         changed
@@ -339,6 +333,12 @@ fn io_failed(dir: &Path, error: &std::io::Error) -> Error {
         return Error::io(dir, "open", error);
     }
     failed(dir, text)
+}
+
+/// Closing writes, and may fail like anything else.
+fn let_go(tree: Option<sled::Db>) {
+    let _inside = Inside::new();
+    let _ = catch_unwind(AssertUnwindSafe(move || drop(tree)));
 }
 
 fn is_full(error: &sled::Error) -> bool {
