@@ -131,7 +131,6 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> Exit {
     }
 }
 
-/// Colours are for terminals, and for those who did not say no (no-color.org).
 /// What standard output can show. A pipe gets no colours and no width to keep to.
 fn terminal() -> crate::report::Terminal {
     let size = rustix::termios::tcgetwinsize(std::io::stdout()).ok().filter(|size| size.ws_col > 0);
@@ -143,6 +142,7 @@ fn terminal() -> crate::report::Terminal {
     }
 }
 
+/// Colours are for terminals, and for those who did not say no (no-color.org).
 fn colours() -> bool {
     std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
 }

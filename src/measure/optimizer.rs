@@ -210,8 +210,7 @@ impl Tally {
     }
 }
 
-/// Adds the totals of the optimizer's states to the model's own values. `deep` looks into them; without
-/// it only their number is told. Faults are returned as remarks for the user and as problems of files.
+/// Adds the totals of the optimizer's states to the model's own values. Faults are returned as remarks for the user and as problems of files.
 pub fn weigh_optimizer(
     states: &dyn BlockSource,
     plan: &Plan,
