@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::source::{HolderArg, Source};
 use super::{Exit, Run, output};
-use crate::report::time;
+use crate::report::{plain, time};
 use crate::telemetry::now_seconds;
 use crate::web::deeds::{self, Known, Wanted};
 
@@ -148,7 +148,7 @@ impl Format {
 }
 
 fn acknowledged(known: &Value) -> String {
-    let text = |key: &str| output::plain(known[key].as_str().unwrap_or_default());
+    let text = |key: &str| plain(known[key].as_str().unwrap_or_default());
     let word = if known["withdrawn"] == true { "taken back" } else { "acknowledged" };
     let why = if text("why").is_empty() { String::new() } else { format!(": {}", text("why")) };
     let at = time(known["at_seconds"].as_f64().unwrap_or_default());
@@ -156,7 +156,7 @@ fn acknowledged(known: &Value) -> String {
 }
 
 fn silenced(silence: &Value) -> String {
-    let text = |key: &str| output::plain(silence[key].as_str().unwrap_or_default());
+    let text = |key: &str| plain(silence[key].as_str().unwrap_or_default());
     let of = |word: &str, key: &str| {
         if silence[key].is_null() { String::new() } else { format!(", {word} {}", text(key)) }
     };

@@ -7,6 +7,6 @@ mod top;
 
 pub use findings::{finding_line, finding_line_in, findings_jsonl, findings_text};
 pub use inspect::inspect_text;
-pub use paint::Terminal;
 pub(super) use paint::tail;
+pub use paint::{Terminal, plain};
 pub use top::top_text;
