@@ -4,6 +4,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::{Duration, Instant};
 
 use weighbridge::store::{Error, Settings, Store};
 use weighbridge::terms::{Attempt, Catalog, Reading, RunId};
@@ -25,9 +26,18 @@ impl Tmpfs {
         mounted.then(|| Self(dir.to_owned()))
     }
 
+    /// Tries until it holds: the database's own threads may hold a file of a closed store a moment longer, and a
+    /// file system with a file open for writing is busy.
     fn remount(&self, options: &str) {
-        let status = Command::new("mount").args(["-o", &format!("remount,{options}")]).arg(&self.0).status();
-        assert!(status.unwrap().success());
+        let remounted = || {
+            let output = Command::new("mount").args(["-o", &format!("remount,{options}")]).arg(&self.0).output();
+            output.unwrap().status.success()
+        };
+        let started = Instant::now();
+        while !remounted() {
+            assert!(started.elapsed() < Duration::from_secs(30), "{} stays busy", self.0.display());
+            std::thread::sleep(Duration::from_millis(50));
+        }
     }
 }
 
