@@ -3,9 +3,9 @@
 use super::chunk::Cut;
 use super::job::{Before, Job, Outcome};
 use super::sketch::Recipe;
-use super::stream::{Way, Worker, weigh_held, weigh_shared};
+use super::stream::{Way, Worker, weigh_streamed};
 use super::testing::{InMemory, Random};
-use super::{change, small, wide};
+use super::{change, small, together, wide};
 use crate::terms::{BlockSource, Category, Dtype, Meaning, Role};
 use std::sync::Mutex;
 
@@ -40,8 +40,8 @@ fn outcomes(source: &InMemory, previous: Option<&InMemory>) -> [Outcome; 3] {
         let workers: Vec<_> = (0..3).map(|_| Mutex::new(Worker::new())).collect();
         [
             small::weigh(job).unwrap(),
-            weigh_held(job, &mut Worker::new()).unwrap(),
-            pool.install(|| weigh_shared(job, &workers)).unwrap(),
+            weigh_streamed(job, &mut Worker::new()).unwrap(),
+            pool.install(|| together::begin(job, &workers)).unwrap().finish(&mut Worker::new()).unwrap(),
         ]
     })
 }

@@ -157,8 +157,7 @@ impl Wanted {
     }
 
     /// Adds up what all threads found.
-    pub(crate) fn join(&self, found: Vec<Found>) -> Answer<'static> {
-        let mut table: Vec<u32> = Vec::new();
+    pub(crate) fn join(&self, found: Found) -> Answer<'static> {
         let mut ends: Vec<usize> = Vec::new();
         let mut keys = Vec::new();
         if self.split.is_none() {
@@ -170,25 +169,18 @@ impl Wanted {
             }
             keys = vec![0u32; next];
         }
-        for more in found {
-            for key in more.keys {
-                let bits = value(key).to_bits();
-                // Zeros have a cell of their own.
-                if bits << 1 == 0 {
-                    continue;
-                }
-                let entry = self.entries[self.part(bits)] as usize;
-                let end = &mut ends[entry - 1];
-                keys[*end] = key;
-                *end += 1;
+        for key in found.keys {
+            let bits = value(key).to_bits();
+            // Zeros have a cell of their own.
+            if bits << 1 == 0 {
+                continue;
             }
-            if table.is_empty() {
-                table = more.table;
-            } else {
-                table.iter_mut().zip(&more.table).for_each(|(sum, count)| *sum += count);
-            }
+            let entry = self.entries[self.part(bits)] as usize;
+            let end = &mut ends[entry - 1];
+            keys[*end] = key;
+            *end += 1;
         }
-        Answer { keys, ends, table: table.into(), parts: Vec::new() }
+        Answer { keys, ends, table: found.table.into(), parts: Vec::new() }
     }
 
     /// Keys of the cells that are left wide by a split, as a power of two; none where nothing is left.

@@ -52,6 +52,7 @@ mod stream;
 mod tails;
 #[cfg(test)]
 mod testing;
+mod together;
 mod totals;
 mod weigh;
 mod wide;

@@ -1,12 +1,11 @@
 //! Large tensors, chunk by chunk: a first look that counts and sums, and a second one, at few values, that
 //! makes the counts exact where a metric needs it.
 //!
-//! A tensor that fits the held buffer is read once and looked at twice by one thread. A larger one is
-//! looked at by all threads together and read twice; then the file must still be there.
+//! A tensor that fits the held buffer is read once; a larger one once a look, and then the file must still be
+//! there. One thread does it all, or, for the first look at the largest, all threads together (`together`).
 
-use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use xxhash_rust::xxh3::Xxh3;
 
@@ -38,10 +37,8 @@ const LOOKS_MAX: usize = 4;
 pub(super) enum Way {
     /// Read whole, decoded to f64 and sorted.
     Sorted,
-    /// Held by one thread.
-    Held,
-    /// By all threads together.
-    Shared,
+    /// Chunk by chunk as f32, in two looks.
+    Streamed,
     /// Chunk by chunk as f64, in many looks.
     Wide,
 }
@@ -55,19 +52,17 @@ impl Way {
             Way::Sorted
         } else if !narrow {
             Way::Wide
-        } else if job.info.bytes() <= HELD_MAX {
-            Way::Held
         } else {
-            Way::Shared
+            Way::Streamed
         }
     }
 }
 
 /// One thread's tables and buffers, used for one tensor after the other.
 pub(super) struct Worker {
-    tables: Tables,
-    bytes: Vec<u64>,
-    before: Vec<u64>,
+    pub(super) tables: Tables,
+    pub(super) bytes: Vec<u64>,
+    pub(super) before: Vec<u64>,
 }
 
 impl Worker {
@@ -77,7 +72,7 @@ impl Worker {
 }
 
 /// `len` bytes of a buffer that is aligned for every element type.
-fn room(buffer: &mut Vec<u64>, len: usize) -> &mut [u8] {
+pub(super) fn room(buffer: &mut Vec<u64>, len: usize) -> &mut [u8] {
     if buffer.len() * 8 < len {
         buffer.resize(len.div_ceil(8), 0);
     }
@@ -85,9 +80,9 @@ fn room(buffer: &mut Vec<u64>, len: usize) -> &mut [u8] {
 }
 
 /// What the looks at one tensor share.
-struct Pass<'a> {
+pub(super) struct Pass<'a> {
     job: &'a Job<'a>,
-    cut: Cut,
+    pub(super) cut: Cut,
     reach: Option<change::Reach>,
     /// False once the previous checkpoint could not be read.
     previous: AtomicBool,
@@ -96,7 +91,7 @@ struct Pass<'a> {
 }
 
 impl<'a> Pass<'a> {
-    fn new(job: &'a Job<'a>) -> Self {
+    pub(super) fn new(job: &'a Job<'a>) -> Self {
         let columns = rows::no_rows(&job.info.shape, true, false).is_none().then(|| job.row_len());
         let cut = Cut::new(job.info, columns);
         let reach = job.previous.as_ref().and_then(|previous| previous.interval.reach(job.info.dtype));
@@ -104,16 +99,24 @@ impl<'a> Pass<'a> {
     }
 
     /// To be called with the bytes of the first chunk.
-    fn decide(&self, bytes: &[u8]) {
+    pub(super) fn decide(&self, bytes: &[u8]) {
         self.fine.get_or_init(|| Fine::of(&self.cut, self.job.info.dtype, bytes));
     }
 
-    fn place(&self, chunk: usize) -> (u64, usize) {
+    /// Where a chunk's bytes are, and how many.
+    pub(super) fn place(&self, chunk: usize) -> (u64, usize) {
         let (range, width) = (self.cut.range(chunk), self.job.info.dtype.bytes());
         ((range.start * width) as u64, range.len() * width)
     }
 
-    fn chunk<'b>(&'b self, index: usize, bytes: &'b [u8], before: &'b mut Vec<u64>) -> Chunk<'b> {
+    /// Reads a chunk for the first time.
+    pub(super) fn read(&self, chunk: usize, bytes: &mut [u8]) -> Result<(), SourceError> {
+        self.job.source.read(self.job.index, self.place(chunk).0, bytes)?;
+        self.job.progress.bytes(bytes.len() as u64);
+        Ok(())
+    }
+
+    pub(super) fn chunk<'b>(&'b self, index: usize, bytes: &'b [u8], before: &'b mut Vec<u64>) -> Chunk<'b> {
         let range = self.cut.range(index);
         let before = self.job.previous.as_ref().filter(|_| self.previous.load(Ordering::Relaxed)).and_then(
             |previous| {
@@ -140,154 +143,24 @@ impl<'a> Pass<'a> {
     }
 }
 
-/// Weighs a tensor that one thread holds.
-pub(super) fn weigh_held(job: &Job<'_>, worker: &mut Worker) -> Result<Outcome, SourceError> {
+/// Weighs a tensor by one thread.
+pub(super) fn weigh_streamed(job: &Job<'_>, worker: &mut Worker) -> Result<Outcome, SourceError> {
     let pass = Pass::new(job);
+    worker.tables.clear();
+    let held = job.info.bytes() <= HELD_MAX;
     let Worker { tables, bytes, before } = worker;
-    tables.clear();
-    let held = room(bytes, job.info.bytes() as usize);
-    let mut totals = Totals::default();
+    let (mut totals, mut hash) = (Totals::default(), Xxh3::new());
+    let buffer = room(bytes, if held { job.info.bytes() as usize } else { pass.place(0).1 });
     for index in 0..pass.cut.chunks {
         let (offset, len) = pass.place(index);
-        let part = &mut held[offset as usize..][..len];
-        job.source.read(job.index, offset, part)?;
-        job.progress.bytes(len as u64);
+        let part = &mut buffer[if held { offset as usize } else { 0 }..][..len];
+        pass.read(index, part)?;
+        hash.update(part);
         pass.decide(part);
         totals.merge(tables.first(&pass.chunk(index, part, before)));
     }
-    let hash = xxhash_rust::xxh3::xxh3_64(held);
-    let held = &*held;
-    let state = First::new(&pass, totals, hash, tables);
-    state.finish(&pass, |wants, row_square| {
-        let mut finds = Finds::default();
-        for index in 0..pass.cut.chunks {
-            let (offset, len) = pass.place(index);
-            let chunk = pass.chunk(index, &held[offset as usize..][..len], before);
-            tables.second(&chunk, wants, row_square, &mut finds);
-        }
-        Ok(vec![finds])
-    })
-}
-
-/// Chunks are read and hashed in order, by whoever comes.
-struct Order {
-    next: usize,
-    hash: Xxh3,
-}
-
-/// Sums are merged in order; who comes early waits for its turn, unless all is lost.
-#[derive(Default)]
-struct Merged {
-    next: usize,
-    totals: Totals,
-    lost: Option<Lost>,
-}
-
-enum Lost {
-    Read(SourceError),
-    Panic(Box<dyn std::any::Any + Send>),
-}
-
-/// Weighs a tensor with all threads of the pool that this is called in. `workers` has one entry a thread.
-pub(super) fn weigh_shared(job: &Job<'_>, workers: &[Mutex<Worker>]) -> Result<Outcome, SourceError> {
-    let pass = Pass::new(job);
-    let order = Mutex::new(Order { next: 0, hash: Xxh3::new() });
-    let merged = Mutex::new(Merged::default());
-    let turn = Condvar::new();
-    rayon::broadcast(|context| {
-        let mut worker = locked(&workers[context.index() % workers.len()]);
-        let Worker { tables, bytes, before } = &mut *worker;
-        tables.clear();
-        loop {
-            let mut order = locked(&order);
-            let index = order.next;
-            if index >= pass.cut.chunks {
-                break;
-            }
-            let (offset, len) = pass.place(index);
-            let part = room(bytes, len);
-            let read = job.source.read(job.index, offset, part);
-            order.next = if read.is_ok() { index + 1 } else { pass.cut.chunks };
-            order.hash.update(part);
-            pass.decide(part);
-            drop(order);
-            // A panic must not leave the others waiting for this chunk's turn.
-            let sums = match read {
-                Err(error) => Err(Lost::Read(error)),
-                Ok(()) => {
-                    job.progress.bytes(len as u64);
-                    let first = AssertUnwindSafe(|| tables.first(&pass.chunk(index, part, before)));
-                    catch_unwind(first).map_err(Lost::Panic)
-                }
-            };
-            let mut state = match &sums {
-                Ok(_) => turn
-                    .wait_while(locked(&merged), |state| state.next != index && state.lost.is_none())
-                    .unwrap_or_else(PoisonError::into_inner),
-                Err(_) => locked(&merged),
-            };
-            match sums {
-                Ok(sums) => state.totals.merge(sums),
-                Err(lost) => state.lost = Some(lost),
-            }
-            state.next = index + 1;
-            let lost = state.lost.is_some();
-            drop(state);
-            turn.notify_all();
-            if lost {
-                break;
-            }
-        }
-    });
-    let Merged { totals, lost, .. } = merged.into_inner().unwrap_or_else(PoisonError::into_inner);
-    match lost {
-        Some(Lost::Read(error)) => return Err(error),
-        Some(Lost::Panic(panic)) => resume_unwind(panic),
-        None => {}
-    }
-    let hash = order.into_inner().unwrap_or_else(PoisonError::into_inner).hash.digest();
-    let first = {
-        let mut first = locked(&workers[0]);
-        for other in &workers[1..] {
-            let mut other = locked(other);
-            first.tables.raw.absorb(&mut other.tables.raw);
-            first.tables.normalized.absorb(&mut other.tables.normalized);
-            first.tables.codes.absorb(&mut other.tables.codes);
-        }
-        First::new(&pass, totals, hash, &mut first.tables)
-    };
-    first.finish(&pass, |wants, row_square| look_again(&pass, wants, row_square, workers))
-}
-
-/// The second look of all threads together.
-fn look_again(
-    pass: &Pass<'_>,
-    wants: &Wants,
-    row_square: &[f64],
-    workers: &[Mutex<Worker>],
-) -> Result<Vec<Finds>, SourceError> {
-    let next = AtomicUsize::new(0);
-    let results: Vec<Result<Finds, SourceError>> = rayon::broadcast(|context| {
-        let mut worker = locked(&workers[context.index() % workers.len()]);
-        let Worker { tables, bytes, before } = &mut *worker;
-        let mut finds = Finds::default();
-        loop {
-            let index = next.fetch_add(1, Ordering::Relaxed);
-            if index >= pass.cut.chunks {
-                return Ok(finds);
-            }
-            let (offset, len) = pass.place(index);
-            let part = room(bytes, len);
-            pass.job.source.read(pass.job.index, offset, part)?;
-            tables.second(&pass.chunk(index, part, before), wants, row_square, &mut finds);
-        }
-    });
-    results.into_iter().collect()
-}
-
-/// A panic elsewhere has been told already; tables are cleared before use.
-fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+    let first = First::new(&pass, totals, hash.digest(), tables);
+    first.finish(&pass, worker, held)
 }
 
 /// Sorted values with what is still to be looked at.
@@ -344,7 +217,7 @@ impl Open {
         Some(wanted)
     }
 
-    fn replace(&mut self, wanted: Option<&Wanted>, found: Vec<Found>) {
+    fn replace(&mut self, wanted: Option<&Wanted>, found: Found) {
         if let Some(wanted) = wanted {
             self.answered(wanted, wanted.join(found));
         }
@@ -365,7 +238,7 @@ impl Open {
 }
 
 /// What the first look has told.
-struct First {
+pub(super) struct First {
     totals: Totals,
     hash: u64,
     raw: Open,
@@ -373,7 +246,7 @@ struct First {
 }
 
 impl First {
-    fn new(pass: &Pass<'_>, totals: Totals, hash: u64, tables: &mut Tables) -> Self {
+    pub(super) fn new(pass: &Pass<'_>, totals: Totals, hash: u64, tables: &mut Tables) -> Self {
         let dtype = pass.job.info.dtype;
         let (mut cells, mut keys) = (Vec::new(), Vec::new());
         if dtype.bytes() <= 2 {
@@ -392,11 +265,12 @@ impl First {
         Self { raw: Open::new(cells, keys, moments, tables.raw.fine()), normalized, totals, hash }
     }
 
-    /// Looks again while something is open, then writes the values.
-    fn finish(
+    /// Looks again while something is open, then writes the values. `held`: the worker's buffer has the tensor.
+    pub(super) fn finish(
         mut self,
         pass: &Pass<'_>,
-        mut look: impl FnMut(&Wants, &[f64]) -> Result<Vec<Finds>, SourceError>,
+        worker: &mut Worker,
+        held: bool,
     ) -> Result<Outcome, SourceError> {
         let limit =
             self.totals.change.as_ref().map(|change| (change.abs_max, change::SPIKE_RMS * change.rms()));
@@ -408,18 +282,14 @@ impl First {
                 break;
             }
             let wants = Wants { raw, normalized, spikes: spikes.take() };
-            let (mut raw, mut normalized) = (Vec::new(), Vec::new());
-            for finds in look(&wants, &self.totals.row_square)? {
-                raw.push(finds.raw);
-                normalized.push(finds.normalized);
-                if let Some(change) = &mut self.totals.change {
-                    change.spikes.0 += finds.spikes.0;
-                    change.spikes.1 += finds.spikes.1;
-                }
+            let finds = look_again(pass, &wants, &self.totals.row_square, worker, held)?;
+            if let Some(change) = &mut self.totals.change {
+                change.spikes.0 += finds.spikes.0;
+                change.spikes.1 += finds.spikes.1;
             }
-            self.raw.replace(wants.raw.as_ref(), raw);
+            self.raw.replace(wants.raw.as_ref(), finds.raw);
             if let Some(open) = &mut self.normalized {
-                open.replace(wants.normalized.as_ref(), normalized);
+                open.replace(wants.normalized.as_ref(), finds.normalized);
             }
         }
         Ok(self.write(pass))
@@ -462,6 +332,30 @@ impl First {
         out.sketch = totals.sketch.map(super::sketch::Sketcher::finish);
         out
     }
+}
+
+/// The second look at all chunks; what is not held is read again.
+fn look_again(
+    pass: &Pass<'_>,
+    wants: &Wants,
+    row_square: &[f64],
+    worker: &mut Worker,
+    held: bool,
+) -> Result<Finds, SourceError> {
+    let Worker { tables, bytes, before } = worker;
+    let mut finds = Finds::default();
+    for index in 0..pass.cut.chunks {
+        let (offset, len) = pass.place(index);
+        let part = if held {
+            &bytemuck::cast_slice(bytes)[offset as usize..][..len]
+        } else {
+            let part = room(bytes, len);
+            pass.job.source.read(pass.job.index, offset, part)?;
+            &*part
+        };
+        tables.second(&pass.chunk(index, part, before), wants, row_square, &mut finds);
+    }
+    Ok(finds)
 }
 
 fn moments_of(central: &super::central::Central, extremes: Option<(f32, f32)>) -> Moments {

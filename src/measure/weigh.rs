@@ -11,8 +11,8 @@ use super::matrices::tier_two_three;
 use super::plan::{Plan, Previous, Progress};
 use super::sketch::Recipe;
 use super::small;
-use super::stream::{Way, Worker, weigh_held, weigh_shared};
-use super::{totals, wide};
+use super::stream::{Way, Worker, weigh_streamed};
+use super::{together, totals, wide};
 use crate::terms::{
     BlockSource, Category, Meaning, ModelMap, Problem, ProblemKind, Role, SourceError, SubjectReading,
     TensorReading, TrainerState,
@@ -64,34 +64,43 @@ pub fn weigh(
 
 type Result1 = Result<TensorReading, Problem>;
 
-/// Weighs every job, in the pool that this is called in: first the largest, by all threads together,
-/// then the others, one thread each, largest first, so that no thread is left with a large one at the end.
+/// Smallest tensor, in bytes, that all threads look at together.
+const TOGETHER_MIN: u64 = 16 << 20;
+
+/// Weighs every job, in the pool that this is called in: first all threads look at the largest together, one tensor
+/// after the other; then each thread takes one, the largest first, so that none is left with a large one at the end.
 fn weigh_all(jobs: &[Job<'_>]) -> Vec<Result1> {
     let workers: Vec<Mutex<Worker>> =
         (0..rayon::current_num_threads()).map(|_| Mutex::new(Worker::new())).collect();
     let results: Vec<Mutex<Option<Result1>>> = jobs.iter().map(|_| Mutex::new(None)).collect();
     let put = |index: usize, result: Result1| *locked(&results[index]) = Some(result);
-    let mut alone = Vec::new();
+    let (mut begun, mut alone) = (Vec::new(), Vec::new());
+    let together_min = together_min(jobs, workers.len());
     for (index, job) in jobs.iter().enumerate() {
-        match Way::of(job) {
-            Way::Shared => put(index, guarded(job, || weigh_shared(job, &workers))),
-            Way::Held | Way::Sorted | Way::Wide => alone.push(index),
+        if Way::of(job) == Way::Streamed && job.info.bytes() >= together_min {
+            match guarded(job, || together::begin(job, &workers)) {
+                Ok(first) => begun.push((index, Mutex::new(Some(first)))),
+                Err(problem) => put(index, Err(problem)),
+            }
+        } else {
+            alone.push(index);
         }
     }
     alone.sort_by_key(|&index| std::cmp::Reverse(jobs[index].info.bytes()));
     let next = AtomicUsize::new(0);
     rayon::broadcast(|context| {
         let mut worker = locked(&workers[context.index() % workers.len()]);
-        while let Some(&index) = alone.get(next.fetch_add(1, Ordering::Relaxed)) {
-            let job = &jobs[index];
-            put(
-                index,
-                guarded(job, || match Way::of(job) {
-                    Way::Sorted => small::weigh(job),
-                    Way::Wide => wide::weigh(job),
-                    _ => weigh_held(job, &mut worker),
-                }),
-            );
+        loop {
+            let turn = next.fetch_add(1, Ordering::Relaxed);
+            let (index, outcome) = if let Some((index, first)) = begun.get(turn) {
+                let Some(first) = locked(first).take() else { continue };
+                (*index, guarded(&jobs[*index], || first.finish(&mut worker)))
+            } else if let Some(&index) = alone.get(turn - begun.len()) {
+                (index, guarded(&jobs[index], || weigh_alone(&jobs[index], &mut worker)))
+            } else {
+                break;
+            };
+            put(index, outcome.map(|outcome| outcome.into_reading(&jobs[index])));
         }
     });
     let lost = |job: &Job<'_>| Err(job.problem(ProblemKind::Bug, "was not weighed".to_owned(), REPORT));
@@ -104,6 +113,21 @@ fn weigh_all(jobs: &[Job<'_>]) -> Vec<Result1> {
         .collect()
 }
 
+/// Bytes from which all threads look at a tensor together: so large a part of the whole that one thread would
+/// be left with it. There are few such tensors, so that few wait for their end at the same time.
+fn together_min(jobs: &[Job<'_>], threads: usize) -> u64 {
+    let total: u64 = jobs.iter().map(|job| job.info.bytes()).sum();
+    if threads < 2 { u64::MAX } else { (total / (4 * threads as u64)).max(TOGETHER_MIN) }
+}
+
+fn weigh_alone(job: &Job<'_>, worker: &mut Worker) -> Result<Outcome, SourceError> {
+    match Way::of(job) {
+        Way::Sorted => small::weigh(job),
+        Way::Wide => wide::weigh(job),
+        Way::Streamed => weigh_streamed(job, worker),
+    }
+}
+
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -111,17 +135,14 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 /// What to do about a fault of the program itself.
 const REPORT: &str = "report this with the tensor's header";
 
-/// Runs one tensor's weighing; a panic costs that tensor and is told.
-fn guarded(job: &Job<'_>, weigh: impl FnOnce() -> Result<Outcome, SourceError>) -> Result1 {
+/// Runs a part of one tensor's weighing; a panic costs that tensor and is told.
+fn guarded<T>(job: &Job<'_>, weigh: impl FnOnce() -> Result<T, SourceError>) -> Result<T, Problem> {
     let outcome = catch_unwind(AssertUnwindSafe(weigh)).map_err(|panic| {
         let text = panic.downcast_ref::<String>().map(String::as_str);
         let text = text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("unknown");
         job.problem(ProblemKind::Bug, format!("weighing failed: {text}"), REPORT)
     });
-    match outcome? {
-        Ok(outcome) => Ok(outcome.into_reading(job)),
-        Err(error) => Err(job.read_problem(&error)),
-    }
+    outcome?.map_err(|error| job.read_problem(&error))
 }
 
 fn jobs<'a>(

@@ -30,7 +30,8 @@ impl Tmpfs {
     /// file system with a file open for writing is busy.
     fn remount(&self, options: &str) {
         let remounted = || {
-            let output = Command::new("mount").args(["-o", &format!("remount,{options}")]).arg(&self.0).output();
+            let output =
+                Command::new("mount").args(["-o", &format!("remount,{options}")]).arg(&self.0).output();
             output.unwrap().status.success()
         };
         let started = Instant::now();
