@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use super::carried;
 use crate::checkpoint::{Candidate, Known};
 use crate::detect;
 use crate::store::{self, Store};
@@ -28,6 +29,8 @@ pub struct Book {
     pub latest: Option<Arc<Reading>>,
     /// A reading of the newest checkpoint that has not been judged yet: shown until its turn comes.
     pub preview: Option<Arc<Reading>>,
+    /// What was not in the latest reading's budget.
+    pub carried: Arc<carried::Turns>,
     /// Findings by id, open and resolved.
     pub findings: BTreeMap<FindingId, Arc<Finding>>,
     /// Past and judge of the current attempt; none when they rest in the store.
@@ -66,9 +69,11 @@ impl Book {
             .as_ref()
             .and_then(|reading| reading.checkpoint.path.parent().map(PathBuf::from))
             .unwrap_or_default();
+        let carried = Arc::new(carried::remembered(store, &known, attempt, latest.as_deref())?);
         Ok(Self {
             run: run.clone(),
             directory,
+            carried,
             failures_total: store
                 .runs()
                 .iter()
@@ -142,6 +147,7 @@ impl Book {
         }
         let newer = self.latest.as_ref().is_none_or(|latest| order(&latest.key) < order(&reading.key));
         if newer {
+            self.carried = Arc::new(carried::after(&self.carried, &reading));
             self.latest = Some(reading);
         }
     }

@@ -11,6 +11,7 @@
 mod book;
 mod build;
 mod caretaker;
+mod carried;
 mod damage;
 mod dial;
 mod inside;

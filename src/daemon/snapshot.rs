@@ -67,6 +67,8 @@ fn status(book: &Book, sight: &Sight, weighing: Option<&RunId>) -> RunStatus {
         losses,
         pending: sight.pending.get(&book.run).cloned().unwrap_or_default(),
         missed,
+        // A preview is of tier 1: it lacks more than a budget would.
+        carried: if preview.is_none() { Arc::clone(&book.carried) } else { Arc::default() },
     }
 }
 
@@ -92,6 +94,7 @@ fn unseen(run: &RunId, directory: PathBuf, sight: &Sight, weighing: Option<&RunI
         losses: Vec::new(),
         pending: sight.pending.get(run).cloned().unwrap_or_default(),
         missed: sight.missed.get(run).cloned().unwrap_or_default(),
+        carried: Arc::default(),
     }
 }
 

@@ -37,6 +37,6 @@ pub use reading::{
 };
 pub use said::{Acknowledgement, Quiet, Said, Silence};
 pub use sketch::Comparison;
-pub use snapshot::{RunPhase, RunStatus, Snapshot};
+pub use snapshot::{Carried, RunPhase, RunStatus, Snapshot};
 pub use source::{BlockSource, SourceError, TensorInfo};
 pub use trainer::{LogPoint, TrainerState};

@@ -1,11 +1,13 @@
 //! What the daemon publishes after each commit. Prometheus, page and alerts read only this.
 
+use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use serde::Serialize;
 
-use super::{Attempt, Finding, Reading, RunId, Said, Severity, Step};
+use super::{Attempt, Finding, Reading, Reason, RunId, Said, Samples, Severity, Step};
 
 /// The whole published state: replaced, never changed.
 #[derive(Clone, Debug, Default, Serialize)]
@@ -73,9 +75,37 @@ pub struct RunStatus {
     pub pending: Vec<(PathBuf, String)>,
     /// Checkpoints that went away before they could be weighed.
     pub missed: Vec<Step>,
+    /// What was not in the latest checkpoint's budget, by tensor; empty where everything was.
+    #[serde(skip)]
+    pub carried: Arc<BTreeMap<Arc<str>, Carried>>,
+}
+
+/// A tensor's values from the last checkpoint in whose budget they were.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Carried {
+    /// Step of that checkpoint.
+    pub step: Step,
+    /// The values.
+    pub samples: Samples,
 }
 
 impl RunStatus {
+    /// The newest reading, with carried values where its own were not in the budget.
+    pub fn newest_values(&self) -> Option<Cow<'_, Reading>> {
+        let latest = self.latest.as_deref()?;
+        if self.carried.is_empty() {
+            return Some(Cow::Borrowed(latest));
+        }
+        let mut filled = latest.clone();
+        for tensor in &mut filled.tensors {
+            let Some(carried) = self.carried.get(&tensor.facts.name) else { continue };
+            let lacking = tensor.absent.iter().filter(|(_, reason)| **reason == Reason::OverBudget);
+            let found = lacking.filter_map(|(name, _)| Some((*name, *carried.samples.get(name)?)));
+            tensor.samples.extend(found);
+        }
+        Some(Cow::Owned(filled))
+    }
+
     /// The gravest open severity.
     pub fn worst(&self) -> Option<Severity> {
         self.open.iter().map(|finding| finding.severity).max()

@@ -120,6 +120,7 @@ pub fn status(run: &str, reading: Option<Reading>, open: Vec<Arc<Finding>>) -> A
         losses: Vec::new(),
         pending: Vec::new(),
         missed: Vec::new(),
+        carried: Arc::default(),
     })
 }
 
