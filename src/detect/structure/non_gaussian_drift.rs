@@ -1,7 +1,7 @@
 //! A distribution that leaves its own past.
 
 use crate::detect::entry::{Entry, Parameter, Parameters, Proof, Rule, Sign, evidence};
-use crate::detect::marks::{marked, unusual};
+use crate::detect::marks::{has_faded, marked, unusual};
 use crate::detect::panel::{Habit, Panel};
 use crate::detect::view::{View, is_matrix, subject, value};
 use crate::terms::{Severity, TensorReading};
@@ -13,7 +13,7 @@ pub static RULE: Rule = Rule {
         severity: Severity::Warning,
         proof: Proof::Structure,
         summary: "the distribution of a matrix's values leaves its own past",
-        what: "`ks_statistic` and `l_kurtosis` of a matrix both leave their own pace in the same direction, each by more than its effect and more than `margin` times the worst excursion of any matrix of the run; or the matrix moved as training does not move it and the movement itself has heavy tails (`update_excess_kurtosis` above `tails_min`). Weights need not be Gaussian: only leaving one's own past counts.",
+        what: "`ks_statistic` and `l_kurtosis` of a matrix both leave their own pace in the same direction, each by more than its effect and more than `margin` times the worst excursion of any matrix of the run; or the matrix moved as training does not move it and the movement itself has heavy tails (`update_excess_kurtosis` above `tails_min`). Weights need not be Gaussian: only leaving one's own past counts, and only in a matrix that has not shrunk to a thousandth of its former size.",
         cause: "Heavy-tailed noise in the updates (bad gradients from low precision or a broken kernel), a few runaway rows, clipping that was switched off.",
         remedy: "Look at the histogram and the rows of the tensor; compare gradient clipping and precision with before; resume from the last good checkpoint if it goes on.",
         evidence: "ks_statistic, l_kurtosis, update_excess_kurtosis",
@@ -122,7 +122,7 @@ fn drifted<'a>(view: &View<'a>, parameters: &Parameters<'_>) -> Vec<&'a TensorRe
             let a = distance.score(series, parameters.get("ks_effect"), margin);
             let b = tails.score(series, parameters.get("l_kurtosis_effect"), margin);
             let score = a.abs().min(b.abs());
-            if score >= 1.0 && !view.previous_tainted(&tensor.facts.name) {
+            if score >= 1.0 && !view.previous_tainted(&tensor.facts.name) && !has_faded(view, tensor) {
                 hit.push((tensor, score));
             }
         }

@@ -12,7 +12,7 @@ pub static RULE: Rule = Rule {
         severity: Severity::Critical,
         proof: Proof::Structure,
         summary: "a matrix lost its past: it points elsewhere at the old size",
-        what: "A matrix moved as training does not move it (see `impossible_update` and `abnormal_speed`; or turned away from its past 20 times as far as the median matrix) and its cosine to the checkpoint before is below `cosine_max`, and it did not merely lose directions (see `rank_collapse`). When most matrices do so at once the whole checkpoint belongs to another run: see `foreign_checkpoint`.",
+        what: "A matrix moved as training does not move it (see `impossible_update` and `abnormal_speed`; or turned away from its past 20 times as far as the median matrix) and its cosine to the checkpoint before is below `cosine_max`, and it did not merely lose directions (see `rank_collapse`). A matrix that turns like that again and again has no past to lose. When most matrices do so at once the whole checkpoint belongs to another run: see `foreign_checkpoint`.",
         cause: "A layer that was not found in the file on a resume and was initialised anew (a renamed module, strict=False), or code that resets a layer.",
         remedy: "Look for `newly initialized` or `missing keys` in the trainer's log; resume from the checkpoint before with the right names.",
         evidence: "cosine_to_previous, update_rms",
