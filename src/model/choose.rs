@@ -49,13 +49,23 @@ pub(super) fn choose<'f>(
         }
     }
     let best = best.map(|(patterns, _)| patterns);
-    let remark = all.clone().find(|family| is_named(family)).map(|named| {
-        let found = best.as_ref().map_or("of no family that is known", |best| best.family.name);
-        let model_type = model_type.unwrap_or(named.name);
-        format!(
-            "the configuration says model_type {model_type}, but names and shapes of the tensors are {found}"
-        )
-    });
+    let named = all.clone().find(|family| is_named(family));
+    let remark = match (named, &best) {
+        (Some(named), _) => {
+            let found = best.as_ref().map_or("of no family that is known", |best| best.family.name);
+            let model_type = model_type.unwrap_or(named.name);
+            Some(format!(
+                "the configuration says model_type {model_type}, but names and shapes of the tensors are {found}"
+            ))
+        }
+        (None, Some(best)) => model_type.map(|model_type| {
+            format!(
+                "model_type {model_type} has no table of its own; most names are those of {}, and that table is used",
+                best.family.name
+            )
+        }),
+        (None, None) => None,
+    };
     (best, remark)
 }
 
