@@ -108,9 +108,9 @@ impl Book {
         detect::Rhythm::new(&self.run, self.attempt, &times)
     }
 
-    /// True while a finding about waiting stands.
-    pub fn is_told_overdue(&self) -> bool {
-        self.findings.values().any(|finding| finding.is_open() && finding.detector == detect::OVERDUE)
+    /// True while a finding of that detector stands.
+    pub fn is_told(&self, detector: &str) -> bool {
+        self.findings.values().any(|finding| finding.is_open() && finding.detector == detector)
     }
 
     /// Past and judge of the current attempt, from the store where they are not in memory.

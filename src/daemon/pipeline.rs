@@ -166,9 +166,9 @@ impl Pipeline {
     pub fn late(&self, now_seconds: f64) -> Vec<RunId> {
         let settings = &self.weighing.detect;
         let is_late = |book: &&Book| {
-            !is_finished(book)
-                && book.rhythm().is_some_and(|rhythm| rhythm.is_overdue(now_seconds, settings))
-                && !book.is_told_overdue()
+            let untold =
+                |rhythm: detect::Rhythm| rhythm.overdue_by(now_seconds, settings).any(|id| !book.is_told(id));
+            !is_finished(book) && book.rhythm().is_some_and(untold)
         };
         self.books.values().filter(is_late).map(|book| book.run.clone()).collect()
     }

@@ -151,7 +151,8 @@ fn keep_open<'s>(
     let mut fresh = Vec::new();
     for seen in signs {
         // Whatever still shows in a case's tensors says that it is not over.
-        let statistical = seen.entry.proof != Proof::Invariant && seen.sign.score >= HOLD;
+        let statistical =
+            !matches!(seen.entry.proof, Proof::Invariant | Proof::Compatibility) && seen.sign.score >= HOLD;
         for case in state.open.iter_mut().filter(|case| {
             statistical && quiet_limit(&case.detector) > QUIET_INVARIANT && shares_tensor(seen, case)
         }) {
@@ -190,8 +191,10 @@ fn shares_tensor(seen: &Seen, case: &Case) -> bool {
 
 /// Does a sign belong to a case: same incident, or its aftermath?
 fn belongs(seen: &Seen, case: &Case) -> bool {
-    // A fault of ours, or a wait, explains nothing that is seen in the weights.
-    let explains = case.detector != WEIGHING_FAILED && case.detector != OVERDUE;
+    // A fault of ours, a wait, or another tool's rule explains nothing that is seen in the weights.
+    let explains = case.detector != WEIGHING_FAILED
+        && case.detector != OVERDUE
+        && proof(&case.detector) != Some(Proof::Compatibility);
     if case.severity() < Severity::Warning || !explains {
         return false;
     }
@@ -297,7 +300,8 @@ fn finding_id(reading: &Reading, detector: &str, sign: &Sign) -> String {
 }
 
 fn taint(tainted: &mut BTreeMap<String, Vec<u64>>, seen: &Seen, reading: &Reading) {
-    if seen.sign.severity == Severity::Info || matches!(seen.entry.proof, Proof::Log | Proof::Announced) {
+    let elsewhere = matches!(seen.entry.proof, Proof::Log | Proof::Announced | Proof::Compatibility);
+    if seen.sign.severity == Severity::Info || elsewhere {
         return;
     }
     let step = reading.key.step.0;
@@ -331,9 +335,12 @@ fn resolve_quiet(reading: &Reading, state: &mut State, changed: &mut Changed) {
 }
 
 fn quiet_limit(detector: &str) -> u32 {
-    let proof = DETECTORS.iter().find(|known| known.entry().id == detector).map(|known| known.entry().proof);
-    match proof {
+    match proof(detector) {
         Some(Proof::Invariant | Proof::Compatibility) | None => QUIET_INVARIANT,
         Some(_) => QUIET_STATISTICAL,
     }
+}
+
+fn proof(detector: &str) -> Option<Proof> {
+    DETECTORS.iter().find(|known| known.entry().id == detector).map(|known| known.entry().proof)
 }

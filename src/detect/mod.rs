@@ -9,6 +9,7 @@
 //!
 //! Nothing here reads a clock, a file or a random number: the same history gives the same findings.
 
+pub mod compatibility;
 pub mod drift;
 mod entry;
 pub mod invariants;
@@ -29,7 +30,7 @@ mod view;
 
 pub use entry::{Detector, Entry, Parameter, Parameters, Proof, Rule, Sign};
 pub use judge::judge;
-pub use overdue::{OVERDUE, Rhythm, overdue};
+pub use overdue::{Rhythm, overdue};
 pub use registry::DETECTORS;
 pub use schedule::Schedule;
 pub use settings::{DetectorSettings, Expected, Settings};

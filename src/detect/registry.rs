@@ -1,5 +1,6 @@
 //! All detectors, one line each.
 
+use super::compatibility::*;
 use super::entry::Detector;
 use super::invariants::*;
 use super::physics::*;
@@ -51,4 +52,12 @@ pub static DETECTORS: &[&dyn Detector] = &[
     &abnormal_speed::RULE,
     &optimizer_state_lost::RULE,
     &optimizer_state_blowup::RULE,
+    &all_zero::RULE,
+    &exploding_tensor::RULE,
+    &loss_not_decreasing::RULE,
+    &poor_weight_initialization::RULE,
+    &stalled_training_rule::RULE,
+    &tensor_variance::RULE,
+    &unchanged_tensor::RULE,
+    &weight_update_ratio::RULE,
 ];

@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::path::Path;
 
-use weighbridge::detect::{DETECTORS, Entry, Expected, Rhythm, Settings, State, overdue};
-use weighbridge::terms::{Attempt, RunId, Step};
+use weighbridge::detect::{DETECTORS, Entry, Expected, Rhythm, Settings, State, judge, overdue};
+use weighbridge::terms::{Attempt, History, NoMemory, RunId, Step};
 
 use super::synthetic::Series;
 
@@ -88,17 +88,41 @@ fn a_late_checkpoint_is_told_once() {
     let rhythm = Rhythm::new(&RunId::new("r"), Attempt(0), &times).unwrap();
     let (mut state, settings) = (State::default(), Settings::default());
     assert!(overdue(&rhythm, 700.0, &mut state, &settings).is_empty(), "inside the limit");
-    assert!(rhythm.is_overdue(800.0, &settings));
+    assert_eq!(rhythm.overdue_by(800.0, &settings).collect::<Vec<_>>(), ["overdue_checkpoint"]);
     let findings = overdue(&rhythm, 800.0, &mut state, &settings);
     assert_eq!(findings.len(), 1);
     assert_eq!((findings[0].detector.as_str(), findings[0].step), ("overdue_checkpoint", Step(150)));
     assert!(overdue(&rhythm, 900.0, &mut state, &settings).is_empty(), "told already");
 
     let few = Rhythm::new(&RunId::new("r"), Attempt(0), &times[..2]).unwrap();
-    assert!(!few.is_overdue(1e6, &settings), "two checkpoints have no rhythm");
+    assert_eq!(few.overdue_by(1e6, &settings).next(), None, "two checkpoints have no rhythm");
     let planned = Expected { detector: Some("overdue_checkpoint".into()), ..Expected::default() };
     let settings = Settings { expected: vec![planned], ..settings };
-    assert!(!rhythm.is_overdue(1e6, &settings), "it was announced");
+    assert_eq!(rhythm.overdue_by(1e6, &settings).next(), None, "it was announced");
+}
+
+/// Without a rhythm of its own: one checkpoint and a fixed time are enough, and only where it is asked for.
+#[test]
+fn a_stall_is_told_where_it_is_asked_for_and_ends_with_the_next_checkpoint() {
+    let series = Series::default();
+    let reading = series.reading(0);
+    let newest = (reading.key.step, reading.checkpoint.timestamp_seconds);
+    let rhythm = Rhythm::new(&reading.key.run, Attempt(0), &[newest]).unwrap();
+    let mut state = State::default();
+    assert!(overdue(&rhythm, newest.1 + 1e6, &mut state, &Settings::default()).is_empty(), "it is off");
+
+    let mut settings = Settings::default();
+    settings.detectors.entry("stalled_training_rule".to_owned()).or_default().enabled = Some(true);
+    let (history, memory) = (History::new(History::POINTS_MAX), NoMemory);
+    judge(&history, &reading, &memory, &mut state, &settings);
+    assert!(overdue(&rhythm, newest.1 + 1799.0, &mut state, &settings).is_empty(), "inside the limit");
+    let told = overdue(&rhythm, newest.1 + 1801.0, &mut state, &settings);
+    assert_eq!(told.len(), 1);
+    assert_eq!(told[0].detector, "stalled_training_rule");
+    assert!(overdue(&rhythm, newest.1 + 1900.0, &mut state, &settings).is_empty(), "told already");
+    let over = judge(&history, &series.reading(1), &memory, &mut state, &settings);
+    assert_eq!(over.len(), 1);
+    assert_eq!((&over[0].id, over[0].resolved_step), (&told[0].id, Some(Step(50))));
 }
 
 #[test]
