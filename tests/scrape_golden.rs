@@ -181,3 +181,36 @@ fn a_run_that_ended_long_ago_has_no_series() {
     assert!(series_at(1_700_000_000.5 + 86_399.0) > 0);
     assert_eq!(series_at(1_700_000_000.5 + 86_401.0), 0);
 }
+
+/// Our writer is there for its speed alone: the `prometheus` crate's own says what is right.
+#[test]
+fn the_text_is_what_the_prometheus_crate_writes() {
+    let (counters, registry) = (Counters::default(), measure::catalog());
+    let settings = Settings { labels: [("odd".into(), "a\"b\\c\nd".into())].into(), ..Settings::default() };
+    let mut hostile = two_runs();
+    let mut run = (*hostile.runs[0]).clone();
+    let mut latest = (**run.latest.as_ref().unwrap()).clone();
+    let values = [f64::NAN, f64::INFINITY, f64::NEG_INFINITY, -0.0, 5e-324, f64::MAX, 1e21, 0.1, -1234567.5];
+    latest.tensors = values
+        .iter()
+        .enumerate()
+        .map(|(at, &value)| {
+            snapshot::tensor(
+                &format!("tensor {at} \\ \" \n ä"),
+                Role::AttnQ,
+                None,
+                Samples::from([("rms", value)]),
+            )
+        })
+        .collect();
+    run.latest = Some(latest.into());
+    hostile.runs.push(Arc::new(run));
+    for (snapshot, catalog) in [(hostile, &catalog()), (snapshot::with_every_metric(&registry, 3), &registry)]
+    {
+        let collector = SnapshotCollector::new(&snapshot, catalog, &counters, &settings);
+        let ours = prometheus_text(&snapshot, catalog, &counters, &settings);
+        let theirs = prometheus::TextEncoder::new().encode_to_string(&collector.collect()).unwrap();
+        assert_eq!(stable(&ours), stable(&theirs));
+        assert!(ours.lines().count() > 50);
+    }
+}

@@ -3,21 +3,16 @@
 //! Order is priority: what comes first is inside the budget. Within one class all runs are served
 //! before the next class begins, so that a large run cannot push the findings of a small one out.
 
-use std::collections::{BTreeMap, HashSet};
-use std::sync::Arc;
+use std::collections::BTreeMap;
 
 use prometheus::core::{Collector, Desc};
 use prometheus::proto::MetricFamily;
 
 use super::Settings;
 use super::families::{Families, Label};
+use super::weights::Weights;
 use crate::telemetry::{Counters, Event, SeriesDropped, now_seconds, process_use};
-use crate::terms::{
-    Catalog, Finding, MetricName, Reading, RunPhase, RunStatus, Severity, Snapshot, Subject, TensorReading,
-};
-
-/// Quantiles over the tensors of a role, with the label's value.
-const QUANTILES: [(f64, &str); 3] = [(0.05, "0.05"), (0.5, "0.5"), (0.95, "0.95")];
+use crate::terms::{Catalog, Reading, RunPhase, RunStatus, Severity, Snapshot};
 
 /// A view of the snapshot that Prometheus' encoders can read.
 pub struct SnapshotCollector<'a> {
@@ -58,6 +53,13 @@ impl Collector for SnapshotCollector<'_> {
     }
 
     fn collect(&self) -> Vec<MetricFamily> {
+        self.families().to_proto()
+    }
+}
+
+impl SnapshotCollector<'_> {
+    /// The samples, as our formats read them.
+    pub fn families(&self) -> Families {
         let runs: Vec<&RunStatus> =
             self.snapshot.runs.iter().map(AsRef::as_ref).filter(|run| !self.is_over(run)).collect();
         let mut out = Families::new(&self.settings.labels, self.settings.series_max);
@@ -66,7 +68,7 @@ impl Collector for SnapshotCollector<'_> {
             run_families(&mut out, run);
             self.findings(&mut out, run);
         }
-        let mut weights = Weights { out: &mut out, catalog: self.catalog, settings: self.settings };
+        let mut weights = Weights::new(&mut out, self.catalog, self.settings);
         for class in [Weights::offenders, Weights::model, Weights::roles, Weights::tensors, Weights::heads] {
             for run in &runs {
                 if let Some(reading) = &run.latest {
@@ -79,11 +81,9 @@ impl Collector for SnapshotCollector<'_> {
             SeriesDropped { series: dropped, series_max: self.settings.series_max as u64 }.emit(self.own);
         }
         self.own_counters(&mut out);
-        out.finish()
+        out
     }
-}
 
-impl SnapshotCollector<'_> {
     fn daemon(&self, out: &mut Families) {
         let version = [("version", env!("CARGO_PKG_VERSION"))];
         out.gauge("build_info", "Version of the running daemon; always 1", &version, 1.0);
@@ -188,22 +188,7 @@ fn run_families(out: &mut Families, status: &RunStatus) {
     }
 }
 
-/// Samples of one reading alone, for receivers that take each checkpoint with its own time.
-pub(super) fn reading_families_of(
-    reading: &Reading,
-    catalog: &Catalog,
-    settings: &Settings,
-) -> Vec<MetricFamily> {
-    let mut out = Families::new(&settings.labels, settings.series_max);
-    reading_families(&mut out, reading);
-    let mut weights = Weights { out: &mut out, catalog, settings };
-    for class in [Weights::model, Weights::roles, Weights::tensors, Weights::heads] {
-        class(&mut weights, &[], reading);
-    }
-    out.finish()
-}
-
-fn reading_families(out: &mut Families, reading: &Reading) {
+pub(super) fn reading_families(out: &mut Families, reading: &Reading) {
     let run = [("run", reading.key.run.as_str())];
     let mut gauge = |name, help, value: f64| out.gauge(name, help, &run, value);
     gauge("run_step", "Step of the latest checkpoint", reading.key.step.0 as f64);
@@ -234,134 +219,4 @@ fn reading_families(out: &mut Families, reading: &Reading) {
             gauge(name, help, value);
         }
     }
-}
-
-/// Series of weights: everything that counts against the budget.
-struct Weights<'a> {
-    out: &'a mut Families,
-    catalog: &'a Catalog,
-    settings: &'a Settings,
-}
-
-impl Weights<'_> {
-    /// Tensors that open findings name: by name, whatever else is dropped.
-    fn offenders(&mut self, open: &[Arc<Finding>], reading: &Reading) {
-        let named = offenders(open);
-        for tensor in reading.tensors.iter().filter(|tensor| named.contains(&*tensor.facts.name)) {
-            self.tensor(reading, tensor);
-        }
-    }
-
-    /// All other tensors, with the short list.
-    fn tensors(&mut self, open: &[Arc<Finding>], reading: &Reading) {
-        let named = offenders(open);
-        for tensor in reading.tensors.iter().filter(|tensor| !named.contains(&*tensor.facts.name)) {
-            self.tensor(reading, tensor);
-        }
-    }
-
-    fn tensor(&mut self, reading: &Reading, tensor: &TensorReading) {
-        let layer = tensor.facts.meaning.layer.map(|layer| layer.to_string()).unwrap_or_default();
-        let role = tensor.facts.meaning.role.name();
-        let labels = [
-            ("run", reading.key.run.as_str()),
-            ("tensor", &*tensor.facts.name),
-            ("role", role),
-            ("layer", &layer),
-        ];
-        for metric in &self.settings.tensor_metrics {
-            if let Some(&value) = tensor.samples.get(metric.as_str()) {
-                let help = self.help(metric, "each tensor");
-                self.out.budgeted(&format!("tensor_{metric}"), &help, &labels, value);
-            }
-        }
-    }
-
-    /// Metrics of layers and of the whole model: few, and all of them.
-    fn model(&mut self, _: &[Arc<Finding>], reading: &Reading) {
-        for subject in &reading.subjects {
-            let layer;
-            let (prefix, about, labels) = match &subject.subject {
-                Subject::Model => ("model", "the whole model", vec![("run", reading.key.run.as_str())]),
-                Subject::Layer(number) => {
-                    layer = number.to_string();
-                    (
-                        "layer",
-                        "each layer",
-                        vec![("run", reading.key.run.as_str()), ("layer", layer.as_str())],
-                    )
-                }
-                Subject::Head { .. } | Subject::Tensor(_) => continue,
-            };
-            for (metric, &value) in &subject.samples {
-                let help = self.help(metric, about);
-                self.out.budgeted(&format!("{prefix}_{metric}"), &help, &labels, value);
-            }
-        }
-    }
-
-    /// Quantiles over the tensors of a role, of every metric that is not on the short list.
-    fn roles(&mut self, _: &[Arc<Finding>], reading: &Reading) {
-        let mut values: BTreeMap<(&str, MetricName), Vec<f64>> = BTreeMap::new();
-        let mut tensors: BTreeMap<&str, u64> = BTreeMap::new();
-        for tensor in &reading.tensors {
-            let role = tensor.facts.meaning.role.name();
-            *tensors.entry(role).or_default() += 1;
-            for (&metric, &value) in &tensor.samples {
-                if !self.settings.tensor_metrics.iter().any(|listed| listed == metric) {
-                    values.entry((role, metric)).or_default().push(value);
-                }
-            }
-        }
-        for (role, count) in tensors {
-            let labels = [("run", reading.key.run.as_str()), ("role", role)];
-            self.out.budgeted(
-                "role_tensors",
-                "Tensors of the role in the latest checkpoint",
-                &labels,
-                count as f64,
-            );
-        }
-        for ((role, metric), mut values) in values {
-            values.sort_by(f64::total_cmp);
-            let name = format!("role_{metric}");
-            let help = self.help(metric, "the tensors of a role, as quantiles");
-            for (quantile, word) in QUANTILES {
-                let labels = [("run", reading.key.run.as_str()), ("role", role), ("q", word)];
-                self.out.budgeted(&name, &help, &labels, quantile_of(&values, quantile));
-            }
-        }
-    }
-
-    fn heads(&mut self, _: &[Arc<Finding>], reading: &Reading) {
-        for subject in &reading.subjects {
-            let Subject::Head { layer, head } = subject.subject else { continue };
-            let (layer, head) = (layer.to_string(), head.to_string());
-            let labels =
-                [("run", reading.key.run.as_str()), ("layer", layer.as_str()), ("head", head.as_str())];
-            for metric in &self.settings.head_metrics {
-                if let Some(&value) = subject.samples.get(metric.as_str()) {
-                    let help = self.help(metric, "each attention head");
-                    self.out.budgeted(&format!("head_{metric}"), &help, &labels, value);
-                }
-            }
-        }
-    }
-
-    fn help(&self, metric: &str, about: &str) -> String {
-        let what = self.catalog.get(metric).map_or(metric, |def| def.help);
-        format!("{what}: {about}, of the latest checkpoint")
-    }
-}
-
-fn offenders(open: &[Arc<Finding>]) -> HashSet<&str> {
-    open.iter().flat_map(|finding| finding.tensors.iter().map(String::as_str)).collect()
-}
-
-/// Linear interpolation between the two nearest values, as numpy does by default. `sorted` is not empty.
-fn quantile_of(sorted: &[f64], quantile: f64) -> f64 {
-    let place = quantile * (sorted.len() - 1) as f64;
-    let below = sorted[place.floor() as usize];
-    let above = sorted[place.ceil() as usize];
-    below + (above - below) * place.fract()
 }

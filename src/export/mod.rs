@@ -18,8 +18,11 @@ mod remote_write;
 mod senders;
 mod settings;
 mod tensorboard;
+mod text;
+mod weights;
 
 pub use collector::SnapshotCollector;
+pub use families::Families;
 pub use notices::{Needs, Secret, Target, TargetError};
 pub use openmetrics::openmetrics_text;
 pub use prometheus::prometheus_text;
@@ -66,7 +69,7 @@ pub trait ScrapeFormat: Sync {
     fn is_wanted(&self, accept: &str) -> bool;
 
     /// The families as text.
-    fn render(&self, families: &[::prometheus::proto::MetricFamily]) -> String;
+    fn render(&self, families: &Families) -> String;
 }
 
 /// Writes readings in the form that one kind of receiver takes.

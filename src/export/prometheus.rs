@@ -1,10 +1,11 @@
-//! Prometheus' text format, version 0.0.4.
+//! Prometheus' text format, version 0.0.4, byte for byte as the `prometheus` crate writes it.
 
-use prometheus::core::Collector;
-use prometheus::proto::MetricFamily;
-use prometheus::{TEXT_FORMAT, TextEncoder};
+use std::fmt::Write;
 
-use super::{ScrapeFormat, Settings, SnapshotCollector};
+use prometheus::TEXT_FORMAT;
+
+use super::text::{EscapedHelp, write_samples};
+use super::{Families, ScrapeFormat, Settings, SnapshotCollector};
 use crate::telemetry::Counters;
 use crate::terms::{Catalog, Snapshot};
 
@@ -20,9 +21,18 @@ impl ScrapeFormat for PrometheusText {
         accept.split(',').any(|range| range.trim_start().starts_with("text/plain"))
     }
 
-    fn render(&self, families: &[MetricFamily]) -> String {
-        // It fails only for families without a name or without samples, and the collector makes neither.
-        TextEncoder::new().encode_to_string(families).unwrap_or_default()
+    fn render(&self, families: &Families) -> String {
+        let mut text = String::with_capacity(families.text_bytes());
+        for family in families.iter() {
+            let name = &family.name;
+            // Writing to a string cannot fail.
+            if !family.help.is_empty() {
+                let _ = writeln!(text, "# HELP {name} {}", EscapedHelp(&family.help));
+            }
+            let _ = writeln!(text, "# TYPE {name} {}", if family.is_counter { "counter" } else { "gauge" });
+            write_samples(&mut text, families, family, |value| value);
+        }
+        text
     }
 }
 
@@ -33,5 +43,5 @@ pub fn prometheus_text(
     own: &Counters,
     settings: &Settings,
 ) -> String {
-    PrometheusText.render(&SnapshotCollector::new(snapshot, catalog, own, settings).collect())
+    PrometheusText.render(&SnapshotCollector::new(snapshot, catalog, own, settings).families())
 }

@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::collector::reading_families_of;
 use super::notices::{Carrier, Failure, Line};
 use super::senders::{SLEEP_MAX, pause};
+use super::weights::reading_families_of;
 use super::{ReadingWriter, Settings, Target};
 use crate::store::Store;
 use crate::telemetry::{Counters, Delivered, DeliveryFailed, Event};

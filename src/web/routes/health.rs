@@ -4,7 +4,6 @@ use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::IntoResponse;
 use axum::routing::get;
-use prometheus::core::Collector;
 
 use super::{Answer, Route};
 use crate::export::{self, SnapshotCollector};
@@ -59,6 +58,6 @@ async fn metrics(State(app): State<Site>, headers: HeaderMap) -> impl IntoRespon
     let wanted = headers.get(header::ACCEPT).and_then(|accept| accept.to_str().ok()).unwrap_or("");
     let format = export::negotiate(wanted);
     let live = app.live.borrow().clone();
-    let families = SnapshotCollector::new(&snapshot, &app.catalog, &app.counters, &live.export).collect();
+    let families = SnapshotCollector::new(&snapshot, &app.catalog, &app.counters, &live.export).families();
     ([(header::CONTENT_TYPE, format.content_type())], format.render(&families))
 }
