@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::util::servers::Prometheus;
-use crate::util::wait_for;
+use crate::util::{Tmpfs, wait_for};
 
 #[test]
 fn as_it_comes_everybody_reads_and_nobody_changes() {
@@ -37,16 +37,7 @@ fn tokens_open_what_they_are_for_and_show_up_nowhere() {
     let daemon = place.watch(
         "web:\n  read_token_file: read.token\n  change_token_file: change.token\nlog:\n  level: trace\n",
     );
-    for path in [
-        "/",
-        "/metrics",
-        "/healthz",
-        "/readyz",
-        "/api/v1/state",
-        "/api/v1/events",
-        "/nothing",
-        "/assets/app.js",
-    ] {
+    for path in ["/", "/metrics", "/api/v1/state", "/api/v1/events", "/nothing", "/assets/app.js"] {
         assert_eq!(status(&[], &format!("{}{path}", daemon.url)), 401, "{path}");
     }
     let bearer = |token: &str| format!("Authorization: Bearer {token}");
@@ -69,6 +60,34 @@ fn tokens_open_what_they_are_for_and_show_up_nowhere() {
         assert!(!said.contains(secret) && !arguments.contains(secret) && !scrape.contains(secret), "{said}");
     }
     assert!(said.contains("request refused"), "{said}");
+}
+
+/// A kubelet has no token: refused, it would start the daemon again and again.
+#[test]
+fn probes_need_no_token_and_learn_nothing_but_the_status() {
+    let place = Place::new();
+    place.write("read.token", "reads-3f1c\n");
+    // Less room than must stay free: nothing can be stored, and the reason names the store's path.
+    let Some(_tmpfs) = Tmpfs::mount(&place.path("store"), 64) else { return };
+    let daemon = place.watch("web:\n  read_token_file: read.token\n");
+    let (ready, healthy) = (format!("{}/readyz", daemon.url), format!("{}/healthz", daemon.url));
+    let bearer = ["--header", "Authorization: Bearer reads-3f1c"];
+    wait_for("trouble", || curl(&bearer, &ready).1.contains("nothing can be stored").then_some(()));
+    assert_eq!(curl(&[], &ready), (503, "not ready\n".to_owned()));
+    assert_eq!(curl(&[], &healthy), (200, "ok\n".to_owned()));
+    assert_eq!(status(&["--head"], &ready), 503);
+    assert_eq!(status(&["--header", "Host: evil.example"], &ready), 421);
+    assert_eq!(status(&["--request", "POST"], &ready), 401, "only looking is free");
+}
+
+#[test]
+fn probes_are_answered_however_often_others_ask() {
+    let place = Place::new();
+    place.write("web.yml", "rate_limit: {interval: 1h, burst: 1}\n");
+    let daemon = place.watch("web:\n  config_file: web.yml\n");
+    let (metrics, healthy) = (format!("{}/metrics", daemon.url), format!("{}/healthz", daemon.url));
+    wait_for("the rate to be used up", || (status(&[], &metrics) == 429).then_some(()));
+    assert_eq!(status(&[], &healthy), 200);
 }
 
 #[test]

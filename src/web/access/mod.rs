@@ -2,7 +2,8 @@
 //!
 //! As it comes, everybody who reaches the address may read, and nobody may change anything. With users
 //! (name and bcrypt hash, as in Prometheus' web configuration) or reading tokens, every request needs
-//! one of them: the page, the scrape and health alike. A change always needs a changing token, sent as
+//! one of them, page and scrape alike; only whether it lives and is ready is told to all, without a word of
+//! why. A change always needs a changing token, sent as
 //! `Authorization: Bearer …`. A browser never adds that header by itself, so no other site can have a
 //! change made in the user's name.
 //!

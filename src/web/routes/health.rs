@@ -1,6 +1,6 @@
 //! Is the program alive, has it seen everything that was there when it started, and the scrape.
 
-use axum::extract::State;
+use axum::extract::{Extension, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::IntoResponse;
 use axum::routing::get;
@@ -8,6 +8,7 @@ use axum::routing::get;
 use super::{Answer, Route};
 use crate::export::{self, SnapshotCollector};
 use crate::web::app::Site;
+use crate::web::guard::StatusOnly;
 
 /// Health and the scrape.
 pub const ROUTES: &[Route] = &[
@@ -40,8 +41,12 @@ async fn healthz() -> &'static str {
 }
 
 /// Ready: the first scan is done, and what it found is weighed or queued; 503 before.
-async fn readyz(State(app): State<Site>) -> impl IntoResponse {
+async fn readyz(State(app): State<Site>, stranger: Option<Extension<StatusOnly>>) -> impl IntoResponse {
     let snapshot = app.snapshots.borrow().clone();
+    let is_good = snapshot.store_trouble.is_none() && snapshot.ready;
+    if stranger.is_some() && !is_good {
+        return (StatusCode::SERVICE_UNAVAILABLE, "not ready\n".to_owned());
+    }
     match (&snapshot.store_trouble, snapshot.ready) {
         (Some(trouble), _) => {
             (StatusCode::SERVICE_UNAVAILABLE, format!("nothing can be stored: {trouble}\n"))
