@@ -79,7 +79,10 @@ impl Keeping {
         part.push(PART);
         let part = home.join(part);
         remove(&part).map_err(|error| said("cannot clear what an earlier try left", error))?;
-        link_all(&files, &part).map_err(|error| said("cannot link", error))?;
+        link_all(&files, &part).map_err(|error| {
+            let _ = remove(&part);
+            said("cannot link", error)
+        })?;
         if !is_unchanged(run_directory, &good.checkpoint.files) {
             let _ = remove(&part);
             return Err(String::from("its files changed or went away meanwhile"));

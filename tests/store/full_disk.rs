@@ -2,51 +2,13 @@
 //! and pass.
 
 use std::fs;
-use std::path::{Path, PathBuf};
-use std::process::Command;
-use std::time::{Duration, Instant};
+use std::path::Path;
 
 use weighbridge::store::{Error, Settings, Store};
 use weighbridge::terms::{Attempt, Catalog, Reading, RunId};
 
 use super::make::{model_reading, settings};
-
-struct Tmpfs(PathBuf);
-
-impl Tmpfs {
-    #[allow(clippy::print_stdout)]
-    fn mount(dir: &Path, megabytes: u32) -> Option<Self> {
-        fs::create_dir_all(dir).unwrap();
-        let size = format!("size={megabytes}m");
-        let status = Command::new("mount").args(["-t", "tmpfs", "-o", &size, "none"]).arg(dir).output();
-        let mounted = status.is_ok_and(|output| output.status.success());
-        if !mounted {
-            println!("no tmpfs could be mounted here: nothing was tested");
-        }
-        mounted.then(|| Self(dir.to_owned()))
-    }
-
-    /// Tries until it holds: the database's own threads may hold a file of a closed store a moment longer, and a
-    /// file system with a file open for writing is busy.
-    fn remount(&self, options: &str) {
-        let remounted = || {
-            let output =
-                Command::new("mount").args(["-o", &format!("remount,{options}")]).arg(&self.0).output();
-            output.unwrap().status.success()
-        };
-        let started = Instant::now();
-        while !remounted() {
-            assert!(started.elapsed() < Duration::from_secs(30), "{} stays busy", self.0.display());
-            std::thread::sleep(Duration::from_millis(50));
-        }
-    }
-}
-
-impl Drop for Tmpfs {
-    fn drop(&mut self) {
-        let _ = Command::new("umount").arg("-l").arg(&self.0).status();
-    }
-}
+use crate::util::Tmpfs;
 
 fn reading(step: u64) -> Reading {
     model_reading("r", step, 20, &["mean", "std", "ks_statistic"], 256)

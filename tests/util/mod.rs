@@ -8,12 +8,14 @@ pub mod receiver;
 pub mod scrape;
 pub mod servers;
 pub mod snapshot;
+pub mod tmpfs;
 pub mod training;
 
 use std::time::{Duration, Instant};
 
 pub use daemon::Daemon;
 pub use scrape::metric;
+pub use tmpfs::Tmpfs;
 pub use training::TrainingRun;
 
 /// How long a test waits for what must come. Generous: a slow machine is not a fault, and a test that

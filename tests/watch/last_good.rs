@@ -1,7 +1,7 @@
 //! The last good checkpoint outlives the trainer's rotation.
 
 use super::*;
-use crate::util::{TrainingRun, wait_for};
+use crate::util::{Tmpfs, TrainingRun, wait_for};
 
 #[test]
 fn rotation_deletes_the_original_and_the_kept_one_stays() {
@@ -35,4 +35,22 @@ fn rotation_deletes_the_original_and_the_kept_one_stays() {
     assert_eq!(std::fs::read(latest.join("model.safetensors")).unwrap(), whole);
     assert_eq!(names(&latest), files, "optimizer, scheduler and state come along");
     assert_eq!(names(&kept.join("a")).len(), 2, "only one is kept, and the link to it");
+}
+
+#[test]
+fn across_file_systems_nothing_is_kept_that_is_said_and_weighing_goes_on() {
+    let place = Place::new();
+    let kept = place.store.with_file_name("kept");
+    let Some(_tmpfs) = Tmpfs::mount(&kept, 16) else { return };
+    let mut run = TrainingRun::new(&place.runs, "a", 1);
+    let daemon = place.watch_with(&format!("last_good:\n  directory: {}\n", kept.display()));
+    run.save(10);
+    wait_for("the refusal", || daemon.said().contains("checkpoint not kept").then_some(()));
+    let said = daemon.said();
+    assert!(said.contains("must lie on the file system of the checkpoints, nothing is copied"), "{said}");
+    run.save(20);
+    wait_for_total(&daemon, "a", 2);
+    wait_for("no half checkpoint and no link to none", || {
+        std::fs::read_dir(kept.join("a")).unwrap().next().is_none().then_some(())
+    });
 }
