@@ -113,7 +113,11 @@ impl Shelf {
         };
         let place = wanted.journal.place(wanted.entry.number);
         let place = place.ok_or_else(|| Error::lost(what(), "their commit is not in the journal"))?;
-        let bytes = place.part(part)?;
+        // Whoever reads the line knows readings, not commits.
+        let bytes = place.part(part).map_err(|error| match error {
+            Error::Lost { what: place, detail } => Error::lost(what(), format!("{place}: {detail}")),
+            other => other,
+        })?;
         read(&bytes).map_err(|error| Error::lost(what(), error))
     }
 
