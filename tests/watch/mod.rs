@@ -6,6 +6,7 @@ mod idle;
 mod inside;
 mod last_good;
 mod memory;
+mod neighbour;
 mod refusals;
 mod said;
 mod service;
