@@ -72,7 +72,35 @@ PYTHON
 
 export WANDB_MODE=offline WANDB_DIR=$work WANDB_SILENT=true
 "$venv/bin/python" "$here/deploy/trackers/to_wandb.py" weights < rms.csv > wandb.out
-# Its own format is not public any more: it must be there, hold the run's name, and the script must have ended well.
 file=$(ls wandb/offline-run-*/*.wandb)
-grep -q "$(cut -d: -f1 wandb.out | tail -1)" "$file"
-echo "wandb: $(stat -c %s "$file") bytes in ${file##*/}, $(tail -1 wandb.out)"
+"$venv/bin/python" - "$file" <<'PYTHON'
+import csv, json, sys
+from wandb.proto.wandb_internal_pb2 import Record
+
+# The file is a log of LevelDB (blocks of 32 KiB; a record in one piece, or in a first, middle and last one) behind seven
+# bytes of its own; what the pieces make is wandb's own protobuf.
+BLOCK, HEAD, FULL, FIRST, LAST = 32768, 7, 1, 2, 4
+data = open(sys.argv[1], "rb").read()
+assert data[:4] == b":W&B", data[:8]
+records, pieces, at = [], b"", HEAD
+while at + HEAD <= len(data):
+    if BLOCK - at % BLOCK < HEAD:
+        at += BLOCK - at % BLOCK
+        continue
+    length, kind = int.from_bytes(data[at + 4 : at + 6], "little"), data[at + 6]
+    piece = data[at + HEAD : at + HEAD + length]
+    pieces = piece if kind in (FULL, FIRST) else pieces + piece
+    if kind in (FULL, LAST):
+        records.append(Record.FromString(pieces))
+    at += HEAD + length
+points = {}
+for record in records:
+    items = {item.key or "/".join(item.nested_key): json.loads(item.value_json) for item in record.history.item}
+    for key, value in items.items():
+        points.setdefault(key, {})[items.get("step")] = value
+rows = list(csv.DictReader(open("rms.csv")))
+for row in rows:
+    found = points.get(f"rms/{row['subject']}", {}).get(int(row["step"]))
+    assert found == float(row["value"]), (row, found, list(points)[:8])
+print(f"wandb: {len(rows)} values equal, read back from {len(records)} records of {len(data)} bytes; {open('wandb.out').read().strip()}")
+PYTHON

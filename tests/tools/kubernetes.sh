@@ -1,0 +1,87 @@
+#!/usr/bin/env bash
+# Renders what deploy/kubernetes ships and holds it against the schemas of Kubernetes and of Prometheus' operator.
+#
+#   tests/tools/kubernetes.sh [VENV]
+#
+# Needs kubectl (its kustomize does the rendering). VENV is made where it is not there; it needs PyPI once. No cluster is asked:
+# what admission, volumes and the kubelet make of it is not tested here.
+set -euo pipefail
+here=$(cd "$(dirname "$0")/../.." && pwd)
+venv=${1:-$here/target/kubernetes-venv}
+command -v kubectl > /dev/null || { echo "needs kubectl" >&2; exit 2; }
+[ -x "$venv/bin/python" ] || python3 -m venv "$venv"
+"$venv/bin/python" -c 'import kubernetes_validate, cloudcoil.models.prometheus_operator.v1' 2> /dev/null ||
+  "$venv/bin/pip" install --quiet kubernetes-validate==1.37.0 cloudcoil.models.prometheus_operator==0.80.1.0
+
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+kubectl version --client | sed 's/^/kubectl: /'
+cd "$here/deploy/kubernetes"
+for directory in base overlays/*; do
+  kubectl kustomize "$directory" > "$work/${directory//\//-}.yml"
+done
+
+"$venv/bin/python" - "$work"/*.yml <<'PYTHON'
+import copy, sys
+from importlib.metadata import version
+
+import kubernetes_validate
+import yaml
+from cloudcoil.models.prometheus_operator import v1 as operator
+
+SCHEMA = "1.34"
+# With every object, one word is spoilt: a validator that takes that would take anything.
+SPOILT = "thisFieldIsInNoSchema"
+
+
+def unknown_fields(given, kept, at=""):
+    """Fields that the operator's model did not know: it leaves them out."""
+    if isinstance(given, dict):
+        for name, value in given.items():
+            if not isinstance(kept, dict) or name not in kept:
+                yield f"{at}.{name}"
+            else:
+                yield from unknown_fields(value, kept[name], f"{at}.{name}")
+    elif isinstance(given, list):
+        for index, value in enumerate(given):
+            yield from unknown_fields(value, kept[index], f"{at}[{index}]")
+
+
+def check(item):
+    """Raises where the object is not as its schema says."""
+    if item["apiVersion"] != "monitoring.coreos.com/v1":
+        kubernetes_validate.validate(item, SCHEMA, strict=True)
+        return
+    model = getattr(operator, item["kind"]).model_validate(item)
+    unknown = list(unknown_fields(item, model.model_dump(mode="json", by_alias=True, exclude_none=True)))
+    if unknown:
+        raise ValueError(f"unknown fields {unknown}")
+
+
+for path in sys.argv[1:]:
+    items = [item for item in yaml.safe_load_all(open(path)) if item]
+    assert items, path
+    names = {(item["kind"], item["metadata"]["name"]) for item in items}
+    for item in items:
+        check(item)
+        spoilt = copy.deepcopy(item)
+        spoilt.get("spec", spoilt)[SPOILT] = 1
+        try:
+            check(spoilt)
+        except Exception:
+            pass
+        else:
+            sys.exit(f"the schema of {item['kind']} takes anything")
+        # What pods mount must be there or be named as the reader's own.
+        template = item.get("spec", {}).get("template", {}).get("spec", {})
+        mounted = {volume["name"] for volume in template.get("volumes", [])}
+        for container in template.get("containers", []) + template.get("initContainers", []):
+            for mount in container.get("volumeMounts", []):
+                assert mount["name"] in mounted, (item["metadata"]["name"], mount)
+            for probe in ("livenessProbe", "readinessProbe"):
+                port = container.get(probe, {}).get("httpGet", {}).get("port")
+                assert port is None or port in {port["name"] for port in container["ports"]}, (probe, port)
+    print(f"{path.rsplit('/', 1)[1]}: " + ", ".join(f"{kind} {name}" for kind, name in sorted(names)))
+print(f"valid against Kubernetes {SCHEMA} (kubernetes-validate {version('kubernetes-validate')}) and "
+      f"Prometheus operator (cloudcoil models {version('cloudcoil.models.prometheus_operator')})")
+PYTHON
