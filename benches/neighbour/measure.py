@@ -1,0 +1,212 @@
+#!/usr/bin/env python3
+"""What a training job loses to a daemon that weighs its checkpoints on the same two cores.
+
+    python3 benches/neighbour/measure.py [--weighbridge BINARY] [--tier 1] [--interval 60] [--phase 300] [--pairs 6]
+
+A real training loop (torch, two threads, two cores) runs without a break. Every INTERVAL seconds a checkpoint of the size of
+GPT-2 small (124 million parameters, 498 MB) is written, by the same writer in both kinds of phases. In a phase "with" a
+daemon watches the directory, started as the shipped unit starts it: nice 10, idle disk priority, the same two cores. In a
+phase "without" nobody does. The phases alternate, in the order with, without, without, with, ..., so that a drift of the
+machine falls on both. Steps are counted per phase, from its first checkpoint on.
+
+Prints steps/s of each phase, the loss of each pair in percent, and their mean with its standard error. On a machine that
+does other things too the figures mean little: the spread between phases of one kind says how much.
+
+    ... --tier 1 --interval 60                  every checkpoint by one pass over all elements
+    ... --tier 3 --interval 900 --phase 900     everything there is, every 15 minutes
+
+Needs torch, numpy and safetensors; 3 GB of disk.
+"""
+
+import argparse
+import os
+import re
+import shutil
+import signal
+import statistics
+import struct
+import subprocess
+import sys
+import tempfile
+import time
+
+VARIANTS = 3
+
+
+def train(log_path, cores):
+    """The job: a small language model on synthetic text, one time stamp a step."""
+    import torch
+
+    os.sched_setaffinity(0, cores)
+    torch.set_num_threads(len(cores))
+    torch.manual_seed(1)
+    width, context, vocabulary = 256, 128, 2048
+    layer = torch.nn.TransformerEncoderLayer(width, 4, 4 * width, 0.0, batch_first=True, norm_first=True)
+    body, words = torch.nn.TransformerEncoder(layer, 4), torch.nn.Embedding(vocabulary, width)
+    head = torch.nn.Linear(width, vocabulary)
+    parameters = [p for part in (body, words, head) for p in part.parameters()]
+    optimizer = torch.optim.AdamW(parameters, lr=3e-4)
+    mask = torch.nn.Transformer.generate_square_subsequent_mask(context)
+    text = torch.randint(vocabulary, (200_000,))
+    with open(log_path, "wb", buffering=0) as log:
+        while True:
+            starts = torch.randint(len(text) - context - 1, (8,))
+            batch = torch.stack([text[s : s + context + 1] for s in starts])
+            scores = head(body(words(batch[:, :-1]), mask=mask, is_causal=True))
+            loss = torch.nn.functional.cross_entropy(scores.reshape(-1, vocabulary), batch[:, 1:].reshape(-1))
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            log.write(struct.pack("d", time.monotonic()))
+
+
+def make_checkpoints(work):
+    """Three checkpoints of GPT-2 small's shapes that lie a little apart; a writer copies one after the other."""
+    import numpy as np
+    from safetensors.numpy import save_file
+
+    rng = np.random.default_rng(1)
+    shapes = {"transformer.wte.weight": (50257, 768), "transformer.wpe.weight": (1024, 768),
+              "transformer.ln_f.weight": (768,), "transformer.ln_f.bias": (768,)}
+    for at in range(12):
+        name = f"transformer.h.{at}."
+        for norm in ("ln_1", "ln_2"):
+            shapes |= {f"{name}{norm}.weight": (768,), f"{name}{norm}.bias": (768,)}
+        for part, rows, columns in (("attn.c_attn", 768, 2304), ("attn.c_proj", 768, 768),
+                                    ("mlp.c_fc", 768, 3072), ("mlp.c_proj", 3072, 768)):
+            shapes |= {f"{name}{part}.weight": (rows, columns), f"{name}{part}.bias": (columns,)}
+    tensors = {name: (rng.standard_normal(shape) * 0.02).astype(np.float32) for name, shape in shapes.items()}
+    for variant in range(VARIANTS):
+        directory = os.path.join(work, f"variant-{variant}")
+        os.mkdir(directory)
+        save_file(tensors, os.path.join(directory, "model.safetensors"), metadata={"format": "pt"})
+        config = ('{"model_type": "gpt2", "architectures": ["GPT2LMHeadModel"], "n_layer": 12, "n_embd": 768, "n_head": 12, '
+                  '"vocab_size": 50257, "n_positions": 1024, "tie_word_embeddings": true}')
+        open(os.path.join(directory, "config.json"), "w").write(config)
+        for tensor in tensors.values():
+            tensor += (rng.standard_normal(tensor.shape) * 1e-4).astype(np.float32)
+    return sum(int(np.prod(shape)) for shape in shapes.values())
+
+
+class Writer:
+    """Writes checkpoints as a trainer with `save_total_limit=2` does."""
+
+    def __init__(self, work, runs):
+        self.work, self.run, self.step = work, os.path.join(runs, "run"), 0
+        os.makedirs(self.run)
+
+    def write(self):
+        self.step += 1
+        part = os.path.join(self.work, "part")
+        shutil.copytree(os.path.join(self.work, f"variant-{self.step % VARIANTS}"), part)
+        with open(os.path.join(part, "trainer_state.json"), "w") as state:
+            state.write('{"global_step": %d, "max_steps": 100000, "log_history": []}' % self.step)
+        os.rename(part, os.path.join(self.run, f"checkpoint-{self.step}"))
+        shutil.rmtree(os.path.join(self.run, f"checkpoint-{self.step - 2}"), ignore_errors=True)
+
+
+def start_daemon(given, work, runs, cores):
+    config = os.path.join(work, "config.yml")
+    settings = f"weigh: {{tier: {given.tier}, threads: {given.threads}, bytes_per_second: {given.bytes_per_second}}}\n"
+    open(config, "w").write(settings)
+    log = open(os.path.join(work, "log"), "a")
+    command = ["taskset", "-c", ",".join(map(str, cores)), "nice", "-n", "10", "ionice", "-c", "3", given.weighbridge,
+               "watch", runs, "--store", os.path.join(work, "store"), "--config", config, "--listen", "127.0.0.1:0"]
+    return subprocess.Popen(command, stderr=log, stdout=log)
+
+
+def processor_seconds(pid):
+    fields = open(f"/proc/{pid}/stat").read().rsplit(")", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def steps_between(log_path, begun, ended):
+    data = open(log_path, "rb").read()
+    stamps = struct.unpack(f"{len(data) // 8}d", data[: len(data) // 8 * 8])
+    return sum(begun <= stamp < ended for stamp in stamps)
+
+
+def phase(given, work, runs, writer, cores, log_path, watched):
+    """One phase: steps a second, and the daemon's processor seconds."""
+    daemon = start_daemon(given, work, runs, cores) if watched else None
+    try:
+        # The daemon has seen what lies there, and is at rest, when the phase begins.
+        time.sleep(given.settle)
+        spent = processor_seconds(daemon.pid) if daemon else 0.0
+        begun = time.monotonic()
+        while time.monotonic() - begun < given.phase:
+            due = time.monotonic() + given.interval
+            writer.write()
+            time.sleep(max(0.0, min(due, begun + given.phase) - time.monotonic()))
+        ended = time.monotonic()
+        spent = processor_seconds(daemon.pid) - spent if daemon else 0.0
+    finally:
+        if daemon:
+            stop(daemon)
+    return steps_between(log_path, begun, ended) / (ended - begun), spent
+
+
+def stop(daemon):
+    """Ends it as systemd would: asked first, and killed where it takes longer than the unit allows."""
+    daemon.send_signal(signal.SIGTERM)
+    try:
+        daemon.wait(30)
+    except subprocess.TimeoutExpired:
+        print("the daemon did not drain within 30 s: killed", flush=True)
+        daemon.kill()
+        daemon.wait()
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--weighbridge", default="target/release/weighbridge")
+    parser.add_argument("--tier", type=int, default=1)
+    parser.add_argument("--interval", type=float, default=60, help="seconds between two checkpoints")
+    parser.add_argument("--phase", type=float, default=300, help="seconds of a phase")
+    parser.add_argument("--pairs", type=int, default=6)
+    parser.add_argument("--settle", type=float, default=20, help="seconds before a phase that are not counted")
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--bytes-per-second", type=int, default=0)
+    parser.add_argument("--train", help=argparse.SUPPRESS)
+    given = parser.parse_args()
+    cores = sorted(os.sched_getaffinity(0))[:2]
+    # Whatever ends this script ends the job and the daemon too.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("stopped"))
+    if given.train:
+        return train(given.train, cores)
+    with tempfile.TemporaryDirectory(dir=os.environ.get("WORK")) as work:
+        parameters = make_checkpoints(work)
+        runs, log_path = os.path.join(work, "runs"), os.path.join(work, "steps")
+        writer = Writer(work, runs)
+        job = subprocess.Popen([sys.executable, __file__, "--train", log_path])
+        try:
+            while not (os.path.exists(log_path) and os.path.getsize(log_path) >= 8 * 50):
+                if job.poll() is not None:
+                    sys.exit("the training loop ended by itself")
+                time.sleep(0.5)
+            print(f"{parameters / 1e6:.1f} M parameters every {given.interval:.0f} s, tier {given.tier}, {given.threads} thread(s), "
+                  f"cores {cores}, phases of {given.phase:.0f} s, load {os.getloadavg()[0]:.1f}", flush=True)
+            losses, rates = [], {True: [], False: []}
+            for pair in range(given.pairs):
+                found, spent = {}, 0.0
+                for watched in (True, False) if pair % 2 == 0 else (False, True):
+                    found[watched], used = phase(given, work, runs, writer, cores, log_path, watched)
+                    spent += used
+                    rates[watched].append(found[watched])
+                losses.append((1 - found[True] / found[False]) * 100)
+                print(f"pair {pair + 1}: {found[False]:.3f} steps/s without, {found[True]:.3f} with: {losses[-1]:+.2f} % lost; "
+                      f"the daemon used {spent:.1f} s of processor time", flush=True)
+        finally:
+            job.kill()
+            job.wait()
+        weighed = len(re.findall("checkpoint weighed", open(os.path.join(work, "log")).read()))
+        error = statistics.stdev(losses) / len(losses) ** 0.5 if len(losses) > 1 else float("nan")
+        print(f"lost {statistics.mean(losses):+.2f} % ± {error:.2f} (standard error of {len(losses)} pairs; "
+              f"from {min(losses):+.2f} to {max(losses):+.2f}); {weighed} checkpoints weighed")
+        for watched, of in rates.items():
+            spread = (max(of) - min(of)) / statistics.mean(of) * 100
+            print(f"phases {'with' if watched else 'without'}: spread {spread:.2f} % from slowest to fastest")
+
+
+if __name__ == "__main__":
+    main()
