@@ -7,8 +7,8 @@ use weighbridge::export::{Settings, SnapshotCollector, openmetrics_text, prometh
 use weighbridge::measure;
 use weighbridge::telemetry::{Counters, Trouble};
 use weighbridge::terms::{
-    Acknowledgement, Catalog, Family, MetricDef, Role, RunPhase, Said, Samples, Severity, Silence, Snapshot,
-    Subject, SubjectKind, Tier, Unit,
+    Acknowledgement, Carried, Catalog, Family, MetricDef, Reason, Role, RunPhase, Said, Samples, Severity,
+    Silence, Snapshot, Step, Subject, SubjectKind, Tier, Unit,
 };
 
 use crate::util::golden;
@@ -117,6 +117,28 @@ fn text_is_as_it_was() {
         "scrape.openmetrics",
         &stable(&openmetrics_text(&two_runs(), &catalog(), &counters, &settings)),
     );
+}
+
+/// What is not in a checkpoint's budget stays as it was at the tensor's last turn, and says how old it is.
+#[test]
+fn values_that_are_had_in_turns_say_their_age() {
+    let mut waiting = snapshot::tensor("h.0.q", Role::AttnQ, Some(0), Samples::from([("rms", 0.5)]));
+    waiting.absent.insert("skewness", Reason::OverBudget);
+    let samples = Samples::from([("rms", 0.5), ("skewness", 3.0)]);
+    let served = snapshot::tensor("h.1.q", Role::AttnQ, Some(1), samples.clone());
+    let turn =
+        |step, skewness| Carried { step: Step(step), samples: Samples::from([("skewness", skewness)]) };
+    let mut run = (*status("a", Some(reading("a", vec![waiting, served], Vec::new())), Vec::new())).clone();
+    run.carried = Arc::new([("h.0.q".into(), turn(10, 1.0)), ("h.1.q".into(), turn(40, 3.0))].into());
+    let snapshot = Snapshot { runs: vec![Arc::new(run)], ..Snapshot::default() };
+    let scrape = prometheus_text(&snapshot, &catalog(), &Counters::default(), &Settings::default());
+    for (tensor, age) in [("h.0.q", 30.0), ("h.1.q", 0.0)] {
+        let series = metric("tensor_spectrum_age_steps").label("tensor", tensor).value(age);
+        assert!(series.is_in(&scrape), "{scrape}");
+    }
+    // The carried value counts.
+    assert!(metric("role_skewness").label("role", "attn_q").label("q", "0.5").value(2.0).is_in(&scrape));
+    check_metrics(&scrape);
 }
 
 /// Names and HELP lines of every metric there is, not of three.

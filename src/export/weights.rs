@@ -8,7 +8,7 @@ use prometheus::proto::MetricFamily;
 use super::Settings;
 use super::collector::reading_families;
 use super::families::{Families, FamilyId, LabelsId};
-use crate::terms::{Catalog, Finding, MetricName, Reading, Samples, Subject, TensorReading};
+use crate::terms::{Catalog, Finding, MetricName, Reading, RunStatus, Samples, Subject, TensorReading};
 
 /// Quantiles over the tensors of a role, with the label's value.
 const QUANTILES: [(f64, &str); 3] = [(0.05, "0.05"), (0.5, "0.5"), (0.95, "0.95")];
@@ -66,15 +66,19 @@ impl<'a> Weights<'a> {
     }
 
     fn tensor(&mut self, reading: &Reading, tensor: &TensorReading) {
+        let labels = self.labels(reading, tensor);
+        add_listed(self.out, &self.of_tensors, labels, &tensor.samples);
+    }
+
+    fn labels(&mut self, reading: &Reading, tensor: &TensorReading) -> LabelsId {
         let layer = tensor.facts.meaning.layer.map(|layer| layer.to_string()).unwrap_or_default();
         let role = tensor.facts.meaning.role.name();
-        let labels = self.out.labels(&[
+        self.out.labels(&[
             ("run", reading.key.run.as_str()),
             ("tensor", &*tensor.facts.name),
             ("role", role),
             ("layer", &layer),
-        ]);
-        add_listed(self.out, &self.of_tensors, labels, &tensor.samples);
+        ])
     }
 
     /// Metrics of layers and of the whole model: few, and all of them.
@@ -119,6 +123,19 @@ impl<'a> Weights<'a> {
                     self.out.budgeted(family, labels, quantile_of(&values, quantile));
                 }
             }
+        }
+    }
+
+    /// How old the values are that are had in turns; see [`RunStatus::carried`].
+    pub fn ages(&mut self, status: &RunStatus) {
+        let Some(reading) = &status.latest else { return };
+        let help = || "Steps since the tensor's full spectrum was last in a checkpoint's budget".to_owned();
+        for tensor in &reading.tensors {
+            let Some(carried) = status.carried.get(&tensor.facts.name) else { continue };
+            let family = self.out.family("tensor_spectrum_age_steps", help);
+            let labels = self.labels(reading, tensor);
+            let age = reading.key.step.0.saturating_sub(carried.step.0);
+            self.out.budgeted(family, labels, age as f64);
         }
     }
 
