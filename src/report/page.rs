@@ -20,6 +20,7 @@ macro_rules! drawing_and {
             "draw/heat.js",
             "draw/panel.js",
             "draw/save.js",
+            "draw/layout.js",
             "draw/figure.js",
             $($path),*
         )

@@ -52,11 +52,25 @@ impl Browser {
         let scheme = if window.dark { "dark" } else { "light" };
         let media = json!({ "features": [{ "name": "prefers-color-scheme", "value": scheme }] });
         browser.cdp("Emulation.setEmulatedMedia", media);
-        browser.cdp(
-            "Emulation.setDeviceMetricsOverride",
-            json!({ "width": window.width, "height": 1000, "deviceScaleFactor": 1, "mobile": false }),
-        );
+        browser.size(window.width, 1000);
         browser
+    }
+
+    /// Another size of the window.
+    pub fn size(&self, width: u32, height: u32) {
+        self.cdp(
+            "Emulation.setDeviceMetricsOverride",
+            json!({ "width": width, "height": height, "deviceScaleFactor": 1, "mobile": false }),
+        );
+    }
+
+    /// From now on every answer comes later by so many milliseconds.
+    pub fn delay(&self, milliseconds: u32) {
+        self.cdp("Network.enable", json!({}));
+        self.cdp(
+            "Network.emulateNetworkConditions",
+            json!({ "offline": false, "latency": milliseconds, "downloadThroughput": -1, "uploadThroughput": -1 }),
+        );
     }
 
     /// Opens an address and waits until its view is drawn.

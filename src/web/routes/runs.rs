@@ -61,12 +61,13 @@ async fn run(State(site): State<Site>, Path(run): Path<String>) -> Answered<Json
             return Err(Refusal::no_run(&run));
         }
         let latest = site.latest(&run)?;
-        let mut metrics: BTreeMap<&str, bool> = BTreeMap::new();
+        let mut metrics: BTreeMap<&str, usize> = BTreeMap::new();
+        let mut count = |name: &'static str| *metrics.entry(name).or_default() += 1;
         let mut tensors = Vec::new();
         let mut layers = 0;
         if let Some(reading) = &latest {
             for tensor in &reading.tensors {
-                metrics.extend(tensor.samples.keys().map(|name| (*name, true)));
+                tensor.samples.keys().copied().for_each(&mut count);
                 layers = layers.max(tensor.facts.meaning.layer.map_or(0, |layer| layer + 1));
                 tensors.push(json!({
                     "name": tensor.facts.name, "dtype": tensor.facts.dtype, "shape": tensor.facts.shape,
@@ -74,7 +75,7 @@ async fn run(State(site): State<Site>, Path(run): Path<String>) -> Answered<Json
                     "category": tensor.facts.meaning.category,
                 }));
             }
-            metrics.extend(reading.subjects.iter().flat_map(|s| s.samples.keys()).map(|name| (*name, true)));
+            reading.subjects.iter().flat_map(|s| s.samples.keys()).copied().for_each(&mut count);
         }
         let known = site.catalog.iter().filter(|def| metrics.contains_key(def.name));
         Ok(Json(json!({
@@ -86,6 +87,7 @@ async fn run(State(site): State<Site>, Path(run): Path<String>) -> Answered<Json
             "tensors": tensors,
             "metrics": known.map(|def| json!({
                 "name": def.name, "family": def.family, "subject": def.subject, "help": def.help,
+                "subjects": metrics[def.name],
             })).collect::<Vec<_>>(),
         })))
     })

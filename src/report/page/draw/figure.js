@@ -1,24 +1,5 @@
 // A figure as a card: question, picture, sentence, numbers, and ways to take them along.
 
-// Panels across, rows of panels and a row's height in pixels, so that nothing moves when numbers come.
-const LAYOUTS = {
-  S1: { across: 1, rows: 1, height: 250 }, S8: { across: 2, rows: 1, height: 290 }, S10: { across: 2, rows: 1, height: 270 },
-  S11: { across: 2, rows: 2, height: 170 }, S13: { across: 2, rows: 3, height: 190, first: true }, S14: { across: 4, rows: 3, height: 150 }, S15: { across: 3, rows: 1, height: 230 },
-  S9: { across: 1, rows: 1, height: 420 }, S3: { across: 1, rows: 1, height: 340 }, profiles: { across: 2, rows: 1, height: 230 }, matrix: { across: 1, rows: 1, height: 420 },
-  changes: { across: 3, rows: 1, height: 210 }, circuits: { across: 2, rows: 2, height: 200 }, maps: { across: 2, rows: 2, height: 230 },
-  trajectory: { across: 2, rows: 1, height: 330 }, trainer: { across: 3, rows: 1, height: 220 }, similarity: { across: 1, rows: 1, height: 320 },
-  evidence: { across: 2, rows: 1, height: 240 }, overlay: { across: 1, rows: 1, height: 460 },
-};
-
-function layoutOf(figure, width) {
-  const known = LAYOUTS[figure.id] || { across: figure.panels.length > 1 ? 2 : 1, rows: Math.ceil((figure.panels.length || 1) / 2), height: 280 };
-  const labels = figure.panels[0]?.y.scale.labels;
-  const height = labels ? Math.min(760, Math.max(220, labels.length * 13 + 50)) : known.height;
-  let across = Math.min(known.across, figure.panels.length || known.across);
-  while (across > 1 && width / across < 230) across--;
-  return { ...known, across, height };
-}
-
 let tip;
 function showTip(text, x, y) {
   if (!tip) document.body.append((tip = el("div", { class: "tip", role: "status" })));
@@ -111,13 +92,16 @@ function figureCard(figure, options = {}) {
         options.link ? el("a", { class: "small", href: options.link, title: "Link to this picture", "aria-label": `Link to ${figure.title}` }, "#") : null)),
     says, picture, facts, extra);
   card.picture = picture;
+  card.says = says;
   card.options = options;
   card.draw = (next) => {
     const f = (card.figure = next || card.figure);
     title.replaceChildren(/^S\d+$/.test(f.id) ? el("span", { class: "id" }, f.id) : "", f.title);
     says.textContent = f.absent ? "" : properMinus(f.says);
     basis.textContent = f.absent ? "" : f.basis === "weights" ? "from the weights" : "from stored numbers";
-    facts.replaceChildren(...f.facts.map((fact) => el("div", null, el("dt", null, fact.name), el("dd", null, properMinus(fact.text)))));
+    const coming = isWaiting(f) && !f.facts.length;
+    facts.classList.toggle("room", coming);
+    facts.replaceChildren(...(coming ? (FACTS[f.id] || []).map((name) => ({ name, text: "–" })) : f.facts).map((fact) => el("div", null, el("dt", null, fact.name), el("dd", null, properMinus(fact.text)))));
     drawSoon(card);
     if (f.table && !extra.childElementCount) extra.append(tableOf(f.table));
   };
@@ -174,15 +158,17 @@ function drawAllWaiting() {
   for (const card of [...waiting]) if (card.isConnected) drawPictures(card);
 }
 
-// Room for the picture before it is drawn: nothing below it moves when it comes.
-function reserve(card) {
-  const figure = card.figure, zoom = zoomNow(), layout = layoutOf(figure, (card.width || 600) / zoom), gap = 14;
-  const panels = figure.panels.length || card.options.panels, alone = layout.first && panels % layout.across === 1 ? 1 : 0;
-  const rows = panels ? alone + Math.ceil((panels - alone) / layout.across) : layout.rows;
-  const never = Boolean(figure.absent && figure.basis === "stored");
-  card.classList.toggle("never", never);
-  card.picture.style.minHeight = never ? "" : `${rows * layout.height * zoom + (rows - 1) * gap}px`;
-  return { layout, gap };
+// Cards that have just come onto the page get their room, and those in sight their pictures, before anything
+// is painted: an observer would tell of their width one painting later, and what is below would move.
+function settle(root) {
+  const cards = [...root.querySelectorAll(".figure")];
+  const found = cards.map((card) => Math.round(card.picture.clientWidth));
+  cards.forEach((card, i) => { card.width = found[i]; reserve(card); });
+  const boxes = cards.map((card) => card.getBoundingClientRect());
+  cards.forEach((card, i) => {
+    card.near = boxes[i].bottom > -NEAR && boxes[i].top < innerHeight + NEAR;
+    if (card.near) drawPictures(card);
+  });
 }
 
 function drawPictures(card) {

@@ -37,5 +37,5 @@ async function fleetView() {
   };
   await load();
   const compare = el("a", { class: "small", href: to.overlay() }, "Compare runs");
-  return { title: "Runs", crumbs: [], refresh: load, nodes: [el("div", { class: "head" }, el("div", null, el("h1", null, "Runs"), lead), compare), notes, list] };
+  return { title: "Runs", crumbs: [["all runs", to.fleet()]], refresh: load, nodes: [el("div", { class: "head" }, el("div", null, el("h1", null, "Runs"), lead), compare), notes, list] };
 }

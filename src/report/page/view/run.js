@@ -37,11 +37,12 @@ async function runView({ run, parameters }) {
   };
   const ask = (id) => api(ofRun(run, `/figures/${id}`), { metric, role: role || undefined, compare });
   // The frame stands at once; pictures over the whole run come as they are ready.
-  const frame = (id, title, question, ...facts) => ({ id, title, question, says: "", facts: facts.map((name) => ({ name, value: null, text: "–" })), panels: [], absent: "Looking the run up …", basis: "weights" });
-  const trainer = frame("trainer", "Training", "How does the training itself go?", ...(checkpoints.some((c) => c.loss !== null) ? ["loss", "learning rate", "gradient norm"] : []));
-  const heat = metric && frame("heat", words(metric), "When and where did it change?", "smallest", "median", "largest");
+  const frame = (id, title, question, more) => ({ id, title, question, says: "", facts: [], panels: [], absent: "Looking the run up …", basis: "weights", ...more });
+  const known = info.metrics.find((m) => m.name === metric), rows = role && known?.subject === "tensor" ? info.tensors.filter((t) => t.role === role).length : known?.subjects;
+  const trainer = frame("trainer", "Training", "How does the training itself go?");
+  const heat = metric && frame("heat", words(metric), "When and where did it change?", { labels: rows });
   const bands = metric && frame("bands", words(metric), "Does a tensor leave its siblings?");
-  const trajectory = frame("trajectory", "Way through weight space", "Does the run move steadily, turn, or jump?", ...(checkpoints.length > 2 ? ["distance, first to last", "way travelled", "shown in this plane"] : []));
+  const trajectory = frame("trajectory", "Way through weight space", "Does the run move steadily, turn, or jump?");
   const cards = {
     trainer: figureCard(trainer, { level: 2 }),
     heat: heat && figureCard(heat, { level: 2, onPick: pick, controls: null }),

@@ -30,6 +30,7 @@ async function route() {
   document.title = `${next.title} · weighbridge`;
   showTip(null);
   main.replaceChildren(...next.nodes.flat(Infinity).filter(Boolean));
+  settle(main);
   main.removeAttribute("aria-busy");
   crumbs.replaceChildren(...next.crumbs.flatMap(([text, href]) => [el("span", { "aria-hidden": "true" }, "/"), el("a", { href, title: text }, text)]));
   if (next.focus) document.getElementById(next.focus)?.scrollIntoView({ block: "start" });
@@ -42,8 +43,6 @@ async function route() {
 }
 
 const crumbs = el("nav", { class: "crumbs", "aria-label": "Where you are" });
-// Stands from the first moment on, so that the view does not move down when it is known where it is.
-if (location.hash.length > 2) crumbs.append("\u00a0");
 const live = el("span", { class: "live", role: "img", "aria-label": "not connected" }, el("span", null, "live"));
 
 function themeButton() {
