@@ -101,6 +101,7 @@ pub async fn serve(listener: TcpListener, app: App, shutdown: impl Future<Output
         shutdown.await;
         let _ = stop.send(true);
     };
+    tokio::spawn(super::ahead::look_ahead(site.clone()));
     let router = super::routes::router(site.clone());
     super::server::run(listener, router, site, shutdown).await;
 }

@@ -12,6 +12,7 @@
 //! uses nothing else.
 
 pub mod access;
+mod ahead;
 mod app;
 mod asset;
 pub mod deeds;

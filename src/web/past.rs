@@ -31,8 +31,11 @@ pub struct Looked {
     /// A metric of 150 tensors over 1000 checkpoints takes 2.4 MB; a view draws up to four.
     columns: Kept<(Version, String, SubjectKind), Arc<Vec<Column>>, 8>,
     facts: Kept<Version, Arc<Facts>, 4>,
-    trajectories: Kept<Version, Arc<Figure>, 8>,
+    trajectories: Kept<Version, Arc<Figure>, TRAJECTORIES_MAX>,
 }
+
+/// Ways through weight space that are kept: small ones, but each costs reading many sketches.
+pub const TRAJECTORIES_MAX: usize = 8;
 
 /// Most values of one metric that are kept: 16 MB. What is larger is looked up each time.
 const POINTS_MAX: usize = 1 << 20;
