@@ -5,6 +5,7 @@ mod api;
 mod browser;
 mod large;
 mod report;
+mod said;
 mod screens;
 mod views;
 
@@ -31,6 +32,11 @@ pub const HOSTILE: &str = "x.</script><img src=x onerror=\"document.title='broke
 
 impl Site {
     pub fn open() -> Self {
+        Self::open_with("", &[])
+    }
+
+    /// The same with a configuration, and more variables in the daemon's environment.
+    pub fn open_with(configuration: &str, environment: &[(&str, &str)]) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let root = directory.path().join("runs");
         let mut steady = TrainingRun::new(&root, "steady", 1).ending_at(100);
@@ -47,7 +53,10 @@ impl Site {
                 sick.save(step);
             }
         }
-        let daemon = Daemon::watch(&root, &directory.path().join("store"));
+        let file = directory.path().join("weighbridge.yaml");
+        std::fs::write(&file, configuration).unwrap();
+        let (store, file) = (directory.path().join("store"), file.to_str().unwrap().to_owned());
+        let daemon = Daemon::start_in(&[&root], &store, &["--config", &file], environment);
         let site = Self { daemon, steady: steady.directory.clone(), _directory: directory };
         for run in ["steady", SICK] {
             // One after the other: on a busy machine all of them together may take minutes.

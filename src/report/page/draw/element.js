@@ -17,3 +17,6 @@ function fill(node, attributes, children) {
 
 const el = (tag, attributes, ...children) => fill(document.createElement(tag), attributes, children);
 const svg = (tag, attributes, ...children) => fill(document.createElementNS(SVG, tag), attributes, children);
+
+// Text in which `this` is code.
+const coded = (text) => text.split("`").map((part, i) => (i % 2 ? el("code", null, part) : part));
