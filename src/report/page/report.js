@@ -11,7 +11,7 @@
     return card;
   })));
   const finding = (f) => el("li", null, el("span", { class: `tag ${f.severity}` }, f.severity),
-    el("div", null, el("p", null, f.summary), el("p", { class: "lead" }, f.remedy)),
+    el("div", null, el("p", null, f.summary), el("p", { class: "lead" }, coded(f.remedy))),
     el("span", { class: "quiet" }, `step ${f.step}${f.resolved_step === null ? "" : `, resolved at ${f.resolved_step}`}`));
   const numbers = data.numbers, shown = { columns: ["tensor", ...numbers.metrics.map(words)], numeric: [false, ...numbers.metrics.map(() => true)], rows: numbers.rows.map(([name, values]) => [name, ...values.map((v) => short(v, 6))]) };
   main.append(

@@ -37,12 +37,17 @@ fn draw(material: Material<'_>, choice: &Choice) -> Result<Body, String> {
         let median = quantile(&ascending, 0.5);
         let ratio = ascending.last().copied().unwrap_or(f64::NAN) / median;
         let dead = values.iter().filter(|rms| **rms == 0.0).count();
-        words.push(format!("the loudest {name} is {ratio:.1} times the median one, {dead} are zero"));
+        let zeros = match dead {
+            0 => format!("no {name} is zero"),
+            1 => format!("one {name} is zero"),
+            dead => format!("{dead} {name}s are zero"),
+        };
+        words.push(format!("he loudest {name} is {ratio:.1} times the median one, {zeros}"));
         body.facts.push(Fact::new(format!("loudest {name} : median"), ratio));
         body.facts.push(Fact::new(format!("{name}s of zeros"), dead as f64));
         body.panels.push(profile(name, values, median));
     }
-    body.says = format!("{}.", words.join("; "));
+    body.says = format!("T{}.", words.join("; t"));
     body.tensor = Some(tensor.facts.name.to_string());
     Ok(body)
 }

@@ -25,12 +25,12 @@ fn draw(material: Material<'_>, choice: &Choice) -> Result<Body, String> {
     let y: Vec<f64> = tensor.quantiles.iter().map(|q| (f64::from(*q) - mean) / std).collect();
     let (ends, last) = ([x[0], x[x.len() - 1]], y.len() - 1);
     let say = |side: &str, by: f64| match by {
-        by if by > 0.15 => format!("the {side} tail is longer than normal"),
-        by if by < -0.15 => format!("the {side} tail is shorter than normal"),
-        _ => format!("the {side} tail is normal"),
+        by if by > 0.15 => format!("{side} tail is longer than normal"),
+        by if by < -0.15 => format!("{side} tail is shorter than normal"),
+        _ => format!("{side} tail is normal"),
     };
     let mut body =
-        Body::stored(format!("{}, {}.", say("left", x[0] - y[0]), say("right", y[last] - x[last])));
+        Body::stored(format!("{}, {}.", say("The left", x[0] - y[0]), say("the right", y[last] - x[last])));
     body.facts = vec![
         Fact::new("lowest quantile, in σ", y[0]),
         Fact::new("of a normal", x[0]),

@@ -134,7 +134,8 @@ function drawLegend(legend, width, top, colours) {
 
 function drawShares(mark, root, width, height, colours) {
   const total = mark.values.reduce((sum, v) => sum + v, 0) || 1;
-  const radius = Math.min(height / 2 - 10, width * 0.2, 110), cx = radius + 12, cy = height / 2, inner = radius * 0.62;
+  // Names and shares beside the ring take 214 pixels in a narrow window.
+  const size = width < 400 ? 11 : 12, radius = Math.max(30, Math.min(height / 2 - 10, width * 0.2, 110, (width - 214) / 2)), cx = radius + 12, cy = height / 2, inner = radius * 0.62;
   let angle = -Math.PI / 2;
   const found = [];
   mark.values.forEach((value, i) => {
@@ -152,13 +153,13 @@ function drawShares(mark, root, width, height, colours) {
   });
   root.append(svg("text", { x: cx, y: cy + 2, "text-anchor": "middle", fill: colours.ink, "font-size": 17, "font-weight": 600 }, bigCount(total)));
   root.append(svg("text", { x: cx, y: cy + 18, "text-anchor": "middle", fill: colours.soft, "font-size": 10.5 }, "parameters"));
-  const x = cx + radius + 26, step = Math.min(26, (height - 20) / mark.labels.length), top = cy - (step * mark.labels.length) / 2 + step / 2;
+  const x = cx + radius + (width < 400 ? 18 : 26), step = Math.min(26, (height - 20) / mark.labels.length), top = cy - (step * mark.labels.length) / 2 + step / 2;
   mark.labels.forEach((label, i) => {
     const y = top + i * step, share = mark.values[i] / total;
     root.append(
       svg("rect", { x, y: y - 8, width: 9, height: 9, rx: 2, fill: toneColour(mark.tones[i], colours) }),
-      svg("text", { x: x + 16, y, fill: colours.ink, "font-size": 12 }, label),
-      svg("text", { x: Math.min(width - 8, x + 240), y, fill: colours.soft, "text-anchor": "end", "font-size": 12 }, `${(100 * share).toFixed(1)} %`),
+      svg("text", { x: x + 16, y, fill: colours.ink, "font-size": size }, label),
+      svg("text", { x: Math.min(width - 4, x + 240), y, fill: colours.soft, "text-anchor": "end", "font-size": size }, `${(100 * share).toFixed(1)} %`),
     );
   });
   root.plot = { left: 0, right: width, top: 0, bottom: height, found };

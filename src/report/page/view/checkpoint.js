@@ -49,7 +49,9 @@ async function checkpointView({ run, step, parameters }) {
     else { if (wide) a.classList.add("full"); if (half) a.classList.add("half"); grid.append(a); }
   });
 
-  // Two checkpoints are drawn on the same scales, so that what looks larger is larger.
+  // Each of two checkpoints says which it is. Both are drawn on the same scales, so that what looks larger is larger.
+  const named = (side) => { if (other) for (const card of side.cards.values()) card.querySelector(".title").dataset.step = `step ${side.entry()[1]}`; };
+  sides.forEach(named);
   const put = (side, figure) => {
     const card = side.cards.get(figure.id), twin = sides.find((s) => s !== side)?.cards.get(figure.id);
     card.plain = figure;
@@ -85,6 +87,7 @@ async function checkpointView({ run, step, parameters }) {
     // The steps that come next, if the slider goes on as it goes now.
     for (const next of [1, 2]) if (steps[at + next * ahead]) all(steps[at + next * ahead]).catch(() => {});
     draw(side, await list);
+    named(side);
   });
   const answers = el("dl", { class: "answers" });
   const lead = el("p", { class: "lead" });
@@ -101,7 +104,7 @@ async function checkpointView({ run, step, parameters }) {
     onRest: () => { note(address()); sharpen(); sayLater(); },
   });
   const sliderB = other && stepSlider(steps, steps.indexOf(other), { status: info.status, label: "Second checkpoint", onMove: (entry) => { other = entry; move(sides[1]); }, onRest: () => { note(address()); sharpen(); } });
-  const questions = el("section", { class: "card block", hidden: !summary.answers.length }, el("h2", null, "Five questions, answered"), answers);
+  const questions = el("section", { class: "card block", hidden: !summary.answers.length }, el("h2", null, other ? "Five questions, answered for the first" : "Five questions, answered"), answers);
   say(summary);
   const compare = el("button", { type: "button", class: "small", onclick: () => {
     other = other ? null : steps[Math.max(0, steps.indexOf(now) - 1)];
