@@ -42,7 +42,7 @@ impl Run for Check {
             let tensors = reading.tensors.len();
             output::text(&format!("{}: {tensors} tensors, nothing found\n", self.path.display()))?;
         } else {
-            output::text(&report::findings_text(&findings, &Said::default(), 0.0))?;
+            output::prose(&report::findings_text(&findings, &Said::default(), 0.0))?;
         }
         let stands = findings.iter().any(|finding| finding.is_open() && finding.severity >= limit);
         Ok(if stands { Exit::Findings } else { Exit::Done })

@@ -35,7 +35,7 @@ impl Run for Diff {
         let after = readable(inspect::weigh(&self.after, Some(&self.before), weighing)?)?;
         let differences = report::diff(&before, &after);
         output::text(&match self.format {
-            Format::Text => report::diff_text(&differences),
+            Format::Text => report::diff_text(&differences, &super::terminal()),
             Format::Json => format!("{}\n", report::diff_json(&differences)),
         })?;
         Ok(Exit::Done)

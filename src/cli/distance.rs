@@ -96,6 +96,9 @@ pub fn answer<T: Serialize>(
             daemon.get(path, &query)?
         }
     };
-    output::text(&text)?;
+    match format {
+        Format::Text => output::prose(&text)?,
+        Format::Json => output::text(&text)?,
+    }
     Ok(Exit::Done)
 }

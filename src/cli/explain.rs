@@ -5,10 +5,11 @@ use std::fmt::Write;
 use anyhow::bail;
 use clap::Args;
 
-use super::{Exit, Run, output};
+use super::{Exit, Run, output, terminal};
 use crate::daemon;
 use crate::detect::{self, DETECTORS};
 use crate::measure::METRICS;
+use crate::report::hung;
 use crate::terms::MetricDef;
 
 /// Explains one metric or detector; without a name, lists all.
@@ -44,14 +45,22 @@ fn entries() -> impl Iterator<Item = &'static detect::Entry> {
     DETECTORS.iter().map(|detector| detector.entry()).chain([&daemon::STORE_DAMAGED])
 }
 
+/// A word and what there is to say of it, one beside the other; on a terminal what is long goes on there.
+fn row(text: &mut String, word: &str, width: usize, value: &str) {
+    let terminal = terminal();
+    let line = format!("  {word:width$} {value}");
+    let columns = terminal.rows.map_or(usize::MAX, |_| terminal.columns);
+    let _ = writeln!(text, "{}", hung(&line, columns, width + 3));
+}
+
 fn list() -> String {
     let mut text = String::from("metrics\n");
     for metric in METRICS {
-        let _ = writeln!(text, "  {:38} {}", metric.name, metric.help);
+        row(&mut text, metric.name, 38, metric.help);
     }
     text.push_str("\ndetectors\n");
     for entry in entries() {
-        let _ = writeln!(text, "  {:38} {}", entry.id, entry.summary);
+        row(&mut text, entry.id, 38, entry.summary);
     }
     text
 }
@@ -68,9 +77,9 @@ fn metric_text(metric: &MetricDef) -> String {
     let mut text = format!("{} (metric): {}\n\n", metric.name, metric.help);
     let (family, subject) = (word(&metric.family), word(&metric.subject));
     let (unit, tier) = (word(&metric.unit), word(&metric.tier));
-    let _ = writeln!(text, "  kind     {family} of a {subject}, unit {unit}, tier {tier}");
+    row(&mut text, "kind", 8, &format!("{family} of a {subject}, unit {unit}, tier {tier}"));
     for (word, value) in rows {
-        let _ = writeln!(text, "  {word:8} {value}");
+        row(&mut text, word, 8, value);
     }
     text
 }
@@ -86,15 +95,12 @@ fn word(value: &impl serde::Serialize) -> String {
 fn detector_text(entry: &detect::Entry) -> String {
     let mut text = format!("{} (detector, {}): {}\n\n", entry.id, entry.severity, entry.summary);
     for (word, value) in [("cause", entry.cause), ("what to do", entry.remedy), ("since", entry.since)] {
-        let _ = writeln!(text, "  {word:10} {value}");
+        row(&mut text, word, 10, value);
     }
     for parameter in entry.parameters {
         let (name, doc) = (parameter.name, parameter.doc);
-        let _ = writeln!(
-            text,
-            "  parameter  {name} = {} ({} to {}): {doc}",
-            parameter.default, parameter.min, parameter.max
-        );
+        let value = format!("{name} = {} ({} to {}): {doc}", parameter.default, parameter.min, parameter.max);
+        row(&mut text, "parameter", 10, &value);
     }
     text
 }

@@ -53,7 +53,10 @@ impl Run for Findings {
                 daemon.get("/api/v1/findings", &query)?
             }
         };
-        output::text(&text)?;
+        match self.format {
+            Format::Text => output::prose(&text)?,
+            Format::Jsonl => output::text(&text)?,
+        }
         Ok(Exit::Done)
     }
 }

@@ -24,6 +24,15 @@ pub fn text(text: &str) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// Sentences to standard output: on a terminal broken between words, for a pipe one line each.
+pub fn prose(said: &str) -> anyhow::Result<()> {
+    let terminal = super::terminal();
+    match terminal.rows {
+        Some(_) => text(&crate::report::fitted(said, terminal.columns)),
+        None => text(said),
+    }
+}
+
 /// True when the reader of our output went away (`weighbridge findings | head`): no fault of ours.
 pub fn is_closed_pipe(error: &anyhow::Error) -> bool {
     error.downcast_ref::<std::io::Error>().is_some_and(|error| error.kind() == std::io::ErrorKind::BrokenPipe)

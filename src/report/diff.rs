@@ -6,12 +6,21 @@ use std::fmt::Write;
 use serde_json::{Map, Value, json};
 
 use super::number::short;
-use super::terminal::tail;
+use super::terminal::{Terminal, tail};
 use crate::terms::{Reading, Samples, TensorFacts, TensorReading};
 
-/// What is shown of each tensor that is in both, beside what happened to it.
-const METRICS: [&str; 6] =
-    ["update_ratio", "cosine_to_previous", "identical_ratio", "update_abs_max", "rms", "nan_elements"];
+/// What is shown of each tensor that is in both, beside what happened to it, with its short name for narrow
+/// terminals; the last ones go first where there is no room.
+const METRICS: [(&str, &str); 6] = [
+    ("update_ratio", "update"),
+    ("cosine_to_previous", "cosine"),
+    ("identical_ratio", "same"),
+    ("update_abs_max", "max"),
+    ("rms", "rms"),
+    ("nan_elements", "NaN"),
+];
+/// A column of a narrow table, with the space before it.
+const NARROW: usize = 10;
 
 /// One tensor of two checkpoints.
 #[derive(Debug)]
@@ -97,8 +106,9 @@ pub fn diff_json(differences: &[Difference<'_>]) -> Value {
                     object.insert("after".into(), json!({"dtype": new.dtype, "shape": new.shape}));
                 }
                 Change::Moved(samples) => {
-                    let had =
-                        METRICS.iter().filter_map(|&name| Some((name.to_owned(), json!(samples.get(name)?))));
+                    let had = METRICS
+                        .iter()
+                        .filter_map(|&(name, _)| Some((name.to_owned(), json!(samples.get(name)?))));
                     object.extend(had);
                 }
                 Change::Gone | Change::New | Change::Same => {}
@@ -109,23 +119,49 @@ pub fn diff_json(differences: &[Difference<'_>]) -> Value {
     json!({"counts": counts(differences), "tensors": tensors})
 }
 
+/// How wide a table's parts are, and how many metrics it has.
+struct Layout {
+    name: usize,
+    metric: usize,
+    metrics: usize,
+    short: bool,
+}
+
+impl Layout {
+    /// A pipe takes all; on a terminal no line is longer than it is wide.
+    fn of(differences: &[Difference<'_>], terminal: &Terminal) -> Self {
+        let wide = Self { name: 44, metric: 19, metrics: METRICS.len(), short: false };
+        let all = wide.name + "change".len() + 2 + wide.metric * METRICS.len();
+        if terminal.rows.is_none() || terminal.columns >= all {
+            return wide;
+        }
+        let longest = differences.iter().map(|d| d.name.chars().count()).max().unwrap_or(0);
+        let name = longest.min(terminal.columns * 2 / 5).max(16);
+        let room = terminal.columns.saturating_sub(name + "change".len() + 2) / NARROW;
+        Self { name, metric: NARROW, metrics: room.clamp(1, METRICS.len()), short: true }
+    }
+}
+
 /// A table, and a line of counts.
-pub fn diff_text(differences: &[Difference<'_>]) -> String {
-    let mut text = format!("{:44} {:7}", "tensor", "change");
-    for name in METRICS {
-        let _ = write!(text, " {name:>18}");
+pub fn diff_text(differences: &[Difference<'_>], terminal: &Terminal) -> String {
+    let layout = Layout::of(differences, terminal);
+    let (name_width, width) = (layout.name, layout.metric);
+    let metrics = &METRICS[..layout.metrics];
+    let mut text = format!("{:name_width$} {:6}", "tensor", "change");
+    for (name, short) in metrics {
+        let _ = write!(text, "{:>width$}", if layout.short { short } else { name });
     }
     text.push('\n');
     for difference in differences {
-        let _ = write!(text, "{:44} {:7}", tail(difference.name, 44), difference.word());
+        let _ = write!(text, "{:name_width$} {:6}", tail(difference.name, name_width), difference.word());
         match &difference.what {
             Change::Recast(old, new) => {
                 let _ = write!(text, " {} {:?} is now {} {:?}", old.dtype, old.shape, new.dtype, new.shape);
             }
             Change::Moved(samples) => {
-                for name in METRICS {
+                for (name, _) in metrics {
                     let value = samples.get(name).map_or_else(|| "–".to_owned(), |&value| short(value));
-                    let _ = write!(text, " {value:>18}");
+                    let _ = write!(text, "{value:>width$}");
                 }
             }
             Change::Gone | Change::New | Change::Same => {}
@@ -145,4 +181,25 @@ fn counts(differences: &[Difference<'_>]) -> std::collections::BTreeMap<&'static
         *counts.entry(difference.word()).or_default() += 1;
     }
     counts
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_line_is_longer_than_the_terminal() {
+        let samples = Samples::from([("update_ratio", 0.25), ("rms", 1.5), ("nan_elements", 0.0)]);
+        let name = "gpt_neox.layers.2.attention.query_key_value.weight".repeat(2);
+        let differences = [Difference { name: &name, what: Change::Moved(&samples) }];
+        for (columns, metrics) in [(60, 2), (80, 4), (100, 5), (140, 6)] {
+            let text = diff_text(&differences, &Terminal { columns, rows: Some(40), colours: false });
+            let longest = text.lines().map(|line| line.chars().count()).max();
+            assert!(longest <= Some(columns), "{text}");
+            let shown = METRICS.iter().filter(|(_, short)| text.contains(&format!(" {short}"))).count();
+            assert_eq!(shown, metrics, "{text}");
+        }
+        let piped = diff_text(&differences, &Terminal::default());
+        assert!(METRICS.iter().all(|(name, _)| piped.contains(name)), "{piped}");
+    }
 }

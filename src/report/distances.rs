@@ -10,6 +10,8 @@ use crate::terms::{Attempt, ReadingKey, RunId, Sketches, Step};
 const POINTS_MAX: usize = 128;
 /// Tensors that moved most, as text shows them; JSON has all.
 const TENSORS_SHOWN: usize = 12;
+/// Tensors or pairs that one oddity names in text; JSON has all.
+const ODD_SHOWN: usize = 4;
 
 /// Why there is no answer.
 #[derive(Debug, thiserror::Error)]
@@ -159,7 +161,14 @@ fn tensor_line(tensor: &TensorDistance) -> String {
 /// A way in words.
 pub fn way_text(answer: &Way) -> String {
     let way = &answer.way;
-    let mut text = format!("{} checkpoints, {:.6} from first to last", way.keys.len(), way.end_to_end);
+    let run = way.keys.first().map_or("", |key| key.run.as_str());
+    // Every line is of the same run: it is named once.
+    let step = |key: &ReadingKey| {
+        let words = key.to_string();
+        words.strip_prefix(run).unwrap_or(&words).trim_start().to_owned()
+    };
+    let (count, apart) = (way.keys.len(), way.end_to_end);
+    let mut text = format!("{run}: {count} checkpoints, {apart:.6} from first to last");
     let travelled: f64 = way.moves.iter().sum();
     text.push_str(&format!(" on a way of {travelled:.6}\n"));
     if let (Some(exponent), Some(error)) = (way.diffusion_exponent, way.diffusion_standard_error) {
@@ -171,29 +180,36 @@ pub fn way_text(answer: &Way) -> String {
     let moves = way.keys.iter().skip(1).zip(&way.moves).zip(&way.move_standard_errors);
     for (index, ((key, distance), error)) in moves.enumerate() {
         let [x, y] = way.coordinates[index + 1];
-        text.push_str(&format!("  {key}: moved {distance:.6} ± {error:.6}, at ({x:.4}, {y:.4})\n"));
+        text.push_str(&format!("  {}: moved {distance:.6} ± {error:.6}, at ({x:.4}, {y:.4})\n", step(key)));
     }
     for event in &answer.events {
-        text.push_str(&format!("{}: {}\n", event.key, oddity(&event.oddity)));
+        text.push_str(&format!("{}: {}\n", step(&event.key), oddity(&event.oddity)));
     }
     text
+}
+
+/// The first few of a list, and how many more there are.
+fn listed(items: impl ExactSizeIterator<Item = String>, between: &str) -> String {
+    let more = items.len().saturating_sub(ODD_SHOWN);
+    let shown: Vec<String> = items.take(ODD_SHOWN).collect();
+    let rest = if more == 0 { String::new() } else { format!("{between}and {more} more") };
+    shown.join(between) + &rest
 }
 
 fn oddity(oddity: &Oddity) -> String {
     match oddity {
         Oddity::Again(key) => format!("this is {key} again"),
         Oddity::Swapped(swaps) => {
-            let pairs: Vec<_> =
-                swaps.iter().map(|swap| format!("{} and {}", swap.tensor, swap.with)).collect();
-            format!("these changed places: {}", pairs.join("; "))
+            let pairs = swaps.iter().map(|swap| format!("{} and {}", swap.tensor, swap.with));
+            format!("these changed places: {}", listed(pairs, "; "))
         }
         Oddity::Copied(pairs) => {
-            let pairs: Vec<_> = pairs.iter().map(|(of, copy)| format!("{copy} is {of}")).collect();
-            format!("these became copies: {}", pairs.join("; "))
+            let pairs = pairs.iter().map(|(of, copy)| format!("{copy} is {of}"));
+            format!("these became copies: {}", listed(pairs, "; "))
         }
         Oddity::WentBack { to, tensors } => {
-            let names: Vec<&str> = tensors.iter().map(|name| &**name).collect();
-            format!("older than the rest, as of {to}: {}", names.join(", "))
+            let names = tensors.iter().map(|name| name.to_string());
+            format!("older than the rest, as of {to}: {}", listed(names, ", "))
         }
     }
 }

@@ -28,6 +28,7 @@ pub use html::{inspect_html, report_html};
 pub use json::{finding_json, inspect_json, overview, problem_json, tensor_json};
 pub use number::{bytes, count, significant, time};
 pub use terminal::{
-    Terminal, finding_line, finding_line_in, findings_jsonl, findings_text, inspect_text, plain, top_text,
+    Terminal, finding_line, finding_line_in, findings_jsonl, findings_text, fitted, hung, inspect_text,
+    plain, top_text,
 };
 pub use weights::Weights;

@@ -2,7 +2,7 @@
 
 use comfy_table::{Cell, CellAlignment, Table, presets};
 
-use super::paint::{Terminal, bar, plain, spark, tail, wrapped};
+use super::paint::{Terminal, bar, hung, plain, spark, tail, wrapped};
 use crate::report::Answer;
 use crate::report::json::Inventory;
 use crate::report::number::{bytes, count, short};
@@ -40,7 +40,7 @@ fn header(out: &mut String, reading: &Reading, terminal: &Terminal) {
         parts.push(format!("changes since step {previous}"));
     }
     parts.push(format!("{:.1} % of the elements weighed", reading.coverage_ratio() * 100.0));
-    line(out, &terminal.quiet(&parts.join(" · ")));
+    line(out, &terminal.quiet(&hung(&parts.join(" · "), terminal.columns, 2)));
     out.push('\n');
 }
 

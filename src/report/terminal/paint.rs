@@ -76,17 +76,58 @@ pub fn spark(values: &[f64]) -> String {
 /// Text broken between words into lines of at most `width` characters, each after `indent` spaces.
 pub fn wrapped(text: &str, width: usize, indent: usize) -> String {
     let room = width.saturating_sub(indent).max(20);
-    let mut lines = Vec::new();
-    let mut line = String::new();
-    for word in text.split_whitespace() {
-        if !line.is_empty() && line.chars().count() + 1 + word.chars().count() > room {
-            lines.push(std::mem::take(&mut line));
-        }
-        line.push_str(if line.is_empty() { "" } else { " " });
-        line.push_str(word);
-    }
-    lines.push(line);
+    let lines = broken(text, room, room);
     lines.iter().map(|line| format!("{:indent$}{line}", "")).collect::<Vec<_>>().join("\n")
+}
+
+/// A line as it is where it fits into `width` characters, else broken between words, what follows after
+/// `indent` spaces.
+pub fn hung(line: &str, width: usize, indent: usize) -> String {
+    if line.chars().count() <= width {
+        return line.to_owned();
+    }
+    let words = line.trim_start_matches(' ');
+    let start = &line[..line.len() - words.len()];
+    let lines =
+        broken(words, width.saturating_sub(start.len()).max(20), width.saturating_sub(indent).max(20));
+    format!("{start}{}", lines.join(&format!("\n{:indent$}", "")))
+}
+
+/// Each line as it is where it fits, else broken, what follows two deeper than the line begins.
+pub fn fitted(text: &str, width: usize) -> String {
+    let depth = |line: &str| line.len() - line.trim_start_matches(' ').len();
+    text.lines().map(|line| hung(line, width, depth(line) + 2) + "\n").collect()
+}
+
+/// Lines of whole words, the first of at most `first` characters, the others of at most `room`. Spaces within
+/// a line stay as they are; a sign such as `%` stays with its number.
+fn broken(text: &str, first: usize, room: usize) -> Vec<String> {
+    let mut lines = vec![String::new()];
+    let mut words = text.split(' ').peekable();
+    while let Some(word) = words.next() {
+        let mut word = word.to_owned();
+        while let Some(sign) = words.next_if(|next| next.starts_with('%')) {
+            word = format!("{word} {sign}");
+        }
+        let room = if lines.len() == 1 { first } else { room };
+        let line = lines
+            .last_mut()
+            .filter(|line| line.is_empty() || line.chars().count() + 1 + word.chars().count() <= room);
+        match line {
+            Some(line) if line.is_empty() => *line = word,
+            Some(line) => {
+                line.push(' ');
+                line.push_str(&word);
+            }
+            None => {
+                if let Some(full) = lines.last_mut() {
+                    full.truncate(full.trim_end().len());
+                }
+                lines.push(word);
+            }
+        }
+    }
+    lines
 }
 
 /// Text that a hostile file cannot use to move the cursor: control characters become their picture.
@@ -144,6 +185,19 @@ mod tests {
     fn words_stay_whole() {
         assert_eq!(wrapped("one two three four five six", 22, 2), "  one two three four\n  five six");
         assert_eq!(wrapped("", 22, 2), "  ");
+        assert_eq!(wrapped("one two three four 5 % and six", 22, 2), "  one two three four\n  5 % and six");
+    }
+
+    #[test]
+    fn long_lines_hang_under_what_they_say() {
+        let label = "  cause    a scheduler that was rebuilt on a resume";
+        assert_eq!(hung(label, 60, 11), label);
+        let broken = "  cause    a scheduler that\n           was rebuilt on a\n           resume";
+        assert_eq!(hung(label, 31, 11), broken);
+        assert_eq!(
+            fitted("short\n  one two three four five six\n", 24),
+            "short\n  one two three four\n    five six\n"
+        );
     }
 
     #[test]
