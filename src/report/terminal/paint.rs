@@ -192,7 +192,7 @@ mod tests {
     fn long_lines_hang_under_what_they_say() {
         let label = "  cause    a scheduler that was rebuilt on a resume";
         assert_eq!(hung(label, 60, 11), label);
-        let broken = "  cause    a scheduler that\n           was rebuilt on a\n           resume";
+        let broken = "  cause    a scheduler that was\n           rebuilt on a resume";
         assert_eq!(hung(label, 31, 11), broken);
         assert_eq!(
             fitted("short\n  one two three four five six\n", 24),
