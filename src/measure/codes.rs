@@ -1,6 +1,7 @@
 //! Counts 8-bit and 16-bit elements by their bits: however many there are, 65,536 counts tell everything.
 
 use super::cells::Cell;
+use super::counter::boxed;
 use super::decode::to_f64;
 use crate::terms::Dtype;
 
@@ -8,32 +9,34 @@ const CODES: usize = 1 << 16;
 
 /// How often each bit pattern occurs.
 pub(crate) struct Codes {
-    counts: Vec<u32>,
+    counts: Box<[u32; CODES]>,
 }
 
 impl Codes {
     /// All zero.
     pub(crate) fn new() -> Self {
-        Self { counts: vec![0; CODES] }
+        Self { counts: boxed() }
     }
 
     /// Counts little-endian elements of `width` bytes, 1 or 2.
     #[inline(always)]
     pub(crate) fn push(&mut self, bytes: &[u8], width: usize) {
+        // Of a known length, so that no index needs a check.
+        let counts = &mut *self.counts;
         if width == 1 {
             for &byte in bytes {
-                self.counts[usize::from(byte)] += 1;
+                counts[usize::from(byte)] += 1;
             }
         } else {
             for pair in bytes.chunks_exact(2) {
-                self.counts[usize::from(u16::from_le_bytes([pair[0], pair[1]]))] += 1;
+                counts[usize::from(u16::from_le_bytes([pair[0], pair[1]]))] += 1;
             }
         }
     }
 
     /// Adds another thread's counts and empties them.
     pub(crate) fn absorb(&mut self, other: &mut Codes) {
-        for (sum, count) in self.counts.iter_mut().zip(&mut other.counts) {
+        for (sum, count) in self.counts.iter_mut().zip(&mut *other.counts) {
             *sum += std::mem::take(count);
         }
     }

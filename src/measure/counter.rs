@@ -47,7 +47,7 @@ pub(crate) struct Counter {
 const NOTHING: Range = Range { abs_max: 0, abs_min: u32::MAX, zeros: 0, negative_zeros: 0 };
 
 /// An array on the heap that never was on the stack.
-fn boxed<T: Clone + Default, const N: usize>() -> Box<[T; N]> {
+pub(super) fn boxed<T: Clone + Default, const N: usize>() -> Box<[T; N]> {
     match vec![T::default(); N].try_into() {
         Ok(array) => array,
         Err(_) => unreachable!("the vector has N elements"),
