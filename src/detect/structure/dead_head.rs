@@ -51,8 +51,7 @@ fn look(view: &View<'_>, parameters: &Parameters<'_>) -> Vec<Sign> {
     let Some(&(layer, head, metric, share)) = dead.first() else { return Vec::new() };
     let more = if dead.len() == 1 { String::new() } else { format!(", and {} more heads", dead.len() - 1) };
     let what = if metric == "ov_norm" { "writes nothing" } else { "tells nothing apart" };
-    let summary =
-        format!("head {head} of layer {layer} {what}: {metric} is {:.1e} of its usual value{more}", share);
+    let summary = format!("head {head} of layer {layer} {what}: {metric} is {}{more}", of_usual(share));
     let mut sign = Sign::sure(RULE.entry.severity, summary);
     // A head that faded over many checkpoints opens nothing; one that died keeps its finding open.
     sign.score = if sudden { 1.0 } else { 0.5 };
@@ -86,6 +85,15 @@ fn best_in_layer(shares: &[(Subject, f64)], layer: u32) -> f64 {
     let mates =
         shares.iter().filter(|(subject, _)| matches!(subject, Subject::Head { layer: l, .. } if *l == layer));
     mates.map(|(_, share)| *share).fold(0.0, f64::max)
+}
+
+/// A share of the usual value, in words.
+fn of_usual(share: f64) -> String {
+    match share {
+        0.0 => "0".to_owned(),
+        share if share < 1e-4 => format!("{share:.1e} times its usual value"),
+        share => format!("{:.2} % of its usual value", 100.0 * share),
+    }
 }
 
 /// Had the head a good part of its usual value in the checkpoint before?
