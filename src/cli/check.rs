@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
+use super::source::Source;
 use super::{Exit, Run, inspect, output};
 use crate::terms::{Said, Severity, Tier};
 use crate::{daemon, report};
@@ -16,6 +17,12 @@ pub struct Check {
     /// Earlier checkpoint to compare with
     #[arg(long, value_name = "PATH")]
     previous: Option<PathBuf>,
+    /// Run in the store to compare it with: its name, as `weighbridge findings` shows it
+    #[arg(long, value_name = "RUN", requires = "store")]
+    baseline: Option<String>,
+    /// Directory of the store that has the baseline
+    #[arg(long, value_name = "DIR")]
+    store: Option<PathBuf>,
     /// Severity from which on it fails
     #[arg(long, value_parser = ["info", "warning", "critical"], default_value = "warning")]
     fail_on: String,
@@ -31,6 +38,12 @@ impl Run for Check {
     fn run(self) -> anyhow::Result<Exit> {
         let limit = Severity::from_name(&self.fail_on).unwrap_or(Severity::Warning);
         let weighing = inspect::weighing(self.config.as_deref(), Tier::Two, inspect::threads())?;
+        let weighing = match &self.store {
+            Some(store) => {
+                daemon::with_baseline(&Source::at_rest(store)?, weighing, self.baseline.as_deref())?
+            }
+            None => weighing,
+        };
         let judge = weighing.detect.clone();
         let reading = inspect::weigh(&self.path, self.previous.as_deref(), weighing.clone())?;
         let before = match &self.previous {

@@ -24,6 +24,8 @@ pub struct Source {
     pub file: Option<PathBuf>,
     /// Web configuration from the command line, which goes before the file's.
     pub web_config: Option<PathBuf>,
+    /// Run to compare with from the command line, which goes before the file's.
+    pub baseline: Option<String>,
 }
 
 /// Keeps what is in force.

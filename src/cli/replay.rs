@@ -28,6 +28,9 @@ pub struct Replay {
     /// Configuration
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
+    /// Run in the store to compare the others with: its name, as `weighbridge findings` shows it
+    #[arg(long, value_name = "RUN")]
+    baseline: Option<String>,
     /// Write at the end what was found, one JSON object a line, as `findings` does
     #[arg(long, value_enum)]
     format: Option<Format>,
@@ -51,9 +54,10 @@ impl Run for Replay {
         let roots = self.dirs.iter().map(|dir| daemon::check_root(dir)).collect::<Result<Vec<_>, _>>()?;
         let store = Store::open(&self.store, &measure::catalog(), &config.store)?;
         let stop = Arc::new(AtomicBool::new(false));
-        let checkpoint = config.weighing.checkpoint.clone();
+        let weighing = daemon::with_baseline(&store, config.weighing, self.baseline.as_deref())?;
+        let checkpoint = weighing.checkpoint.clone();
         let runs_in_memory = config.daemon.runs_in_memory;
-        let mut pipeline = Pipeline::open(store, config.weighing, stop, runs_in_memory)?;
+        let mut pipeline = Pipeline::open(store, weighing, stop, runs_in_memory)?;
         let bar = Bar::new(0);
         let mut worst: Option<Severity> = None;
         let mut told = |reading: &Reading, findings: &[Finding]| {

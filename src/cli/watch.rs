@@ -33,6 +33,9 @@ pub struct Watch {
     /// Directory of the store
     #[arg(long, value_name = "DIR")]
     store: Option<PathBuf>,
+    /// Run in the store to compare the others with: its name, as `weighbridge findings` shows it
+    #[arg(long, value_name = "RUN")]
+    baseline: Option<String>,
     /// Address of page, metrics and API [default: 127.0.0.1:10190]
     #[arg(long, value_name = "ADDR")]
     listen: Option<SocketAddr>,
@@ -59,7 +62,8 @@ impl Run for Watch {
         let directory = directory.map_or_else(|| default_store(&config.daemon.roots), Ok)?;
         telemetry::init_logging(config.log_format, &config.log_level)?;
         config.access.web_config = self.web_config.clone().or(config.access.web_config);
-        let reload = reload::Source { filed, file: self.config, web_config: self.web_config };
+        let reload =
+            reload::Source { filed, file: self.config, web_config: self.web_config, baseline: self.baseline };
         serve(config, reload, &directory, |_, _| {})
     }
 }
@@ -76,19 +80,16 @@ pub fn serve(
 ) -> anyhow::Result<Exit> {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     let counters = Arc::new(Counters::default());
+    let baseline = source.baseline.clone();
     let mut reloader = Reloader::open(source, &config, Arc::clone(&counters))?;
     let listener = runtime.block_on(listen(config.listen))?;
     let address = listener.local_addr()?;
     let store = Store::open(directory, &measure::catalog(), &config.store)?;
     store.announce(&address.to_string())?;
     daemon::tell_damage(&store)?.iter().for_each(|line| output::remark(&format!("weighbridge: {line}")));
-    let daemon = daemon::start(
-        config.daemon.clone(),
-        config.weighing.clone(),
-        store.clone(),
-        Arc::clone(&counters),
-        Arc::new(()),
-    )?;
+    let weighing = daemon::with_baseline(&store, config.weighing.clone(), baseline.as_deref())?;
+    let daemon =
+        daemon::start(config.daemon.clone(), weighing, store.clone(), Arc::clone(&counters), Arc::new(()))?;
     if let Some(reason) = &daemon.polling_because {
         output::remark(&format!("weighbridge: {reason}"));
     }
@@ -101,6 +102,7 @@ pub fn serve(
         store: store.clone(),
         catalog: Arc::clone(&catalog),
         counters: Arc::clone(&counters),
+        baseline,
     };
     telemetry::Started { listen: &address.to_string(), store: directory }.emit(&counters);
     let app = web::App {
@@ -145,12 +147,15 @@ struct Parts<'a> {
     store: Store,
     catalog: Arc<Catalog>,
     counters: Arc<Counters>,
+    /// From the command line, which goes before the file's.
+    baseline: Option<String>,
 }
 
 impl Running for Parts<'_> {
     fn take_over(&mut self, config: &Config) -> anyhow::Result<()> {
         telemetry::check_level(&config.log_level)?;
-        self.daemon.tune(config.daemon.clone(), config.weighing.clone())?;
+        let weighing = daemon::with_baseline(&self.store, config.weighing.clone(), self.baseline.as_deref())?;
+        self.daemon.tune(config.daemon.clone(), weighing)?;
         if config.export != self.export {
             // The old senders end by themselves; what both deliver has one id.
             self.senders = export::start_senders(&config.export, &self.store, &self.catalog, &self.counters)?;

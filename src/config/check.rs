@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::raw::{self, DetectorChoice, Raw};
 use super::{AccessFiles, Error};
 use crate::telemetry::LogFormat;
-use crate::terms::{Severity, Tier};
+use crate::terms::{RunId, Severity, Tier};
 use crate::{checkpoint, daemon, detect, export, measure, model, store, tensor, web};
 
 /// Loopback, at a port that no exporter in Prometheus's list of default ports has taken.
@@ -185,7 +185,8 @@ fn detect_settings(raw: &raw::Detect, text: &str) -> Result<detect::Settings, Er
         detectors.insert(id.clone(), detector_settings(id, choice, text)?);
     }
     let expected = raw.expected.iter().map(expected).collect();
-    Ok(detect::Settings { detectors, expected })
+    let baseline = raw.baseline.as_ref().map(|run| detect::Baseline::named(&RunId::new(run)));
+    Ok(detect::Settings { detectors, expected, baseline })
 }
 
 fn detector_settings(

@@ -127,6 +127,7 @@ impl Default for Weigh {
 #[serde(default, deny_unknown_fields)]
 #[allow(missing_docs)]
 pub struct Detect {
+    pub baseline: Option<String>,
     pub detectors: BTreeMap<String, DetectorChoice>,
     pub expected: Vec<Expected>,
 }

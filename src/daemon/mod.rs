@@ -8,6 +8,7 @@
 //! Losing every event may cost time, never a checkpoint; dying at any moment loses nothing that was
 //! published, because a reading, its findings and the judge's state are one flushed batch.
 
+mod baseline;
 mod book;
 mod build;
 mod caretaker;
@@ -27,6 +28,7 @@ mod watch;
 mod weights;
 mod worker;
 
+pub use baseline::with_baseline;
 pub use book::{known, last_good};
 pub use build::{Daemon, check_root, start};
 pub use damage::{STORE_DAMAGED, tell_damage};
@@ -94,6 +96,14 @@ pub enum Error {
     /// Good checkpoints cannot be kept where they should be.
     #[error("{0}")]
     Keeping(String),
+    /// The run to compare with is not in the store.
+    #[error("baseline {run}: no such run in the store; {known}")]
+    Baseline {
+        /// The name that was given.
+        run: String,
+        /// What may be given.
+        known: String,
+    },
     /// The store refused.
     #[error(transparent)]
     Store(#[from] crate::store::Error),

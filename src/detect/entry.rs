@@ -24,6 +24,8 @@ pub enum Proof {
     Temporal,
     /// Slow change that adds up.
     Drift,
+    /// A stored run that the user named to compare with.
+    Comparison,
     /// Rules of other tools, under their names; off unless asked for.
     Compatibility,
 }

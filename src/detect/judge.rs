@@ -53,7 +53,7 @@ pub fn judge(
 ) -> Vec<Finding> {
     let mut changed = change_attempt(reading, state);
     let signs = {
-        let view = View::new(history, reading, memory, state);
+        let view = View::new(history, reading, memory, state, settings.baseline.as_ref());
         look(&view, settings)
     };
     let signs = without_expected(signs, reading, settings);
@@ -151,8 +151,9 @@ fn keep_open<'s>(
     let mut fresh = Vec::new();
     for seen in signs {
         // Whatever still shows in a case's tensors says that it is not over.
-        let statistical =
-            !matches!(seen.entry.proof, Proof::Invariant | Proof::Compatibility) && seen.sign.score >= HOLD;
+        let statistical = seen.entry.proof != Proof::Invariant
+            && !stands_alone(seen.entry.proof)
+            && seen.sign.score >= HOLD;
         for case in state.open.iter_mut().filter(|case| {
             statistical && quiet_limit(&case.detector) > QUIET_INVARIANT && shares_tensor(seen, case)
         }) {
@@ -191,10 +192,10 @@ fn shares_tensor(seen: &Seen, case: &Case) -> bool {
 
 /// Does a sign belong to a case: same incident, or its aftermath?
 fn belongs(seen: &Seen, case: &Case) -> bool {
-    // A fault of ours, a wait, or another tool's rule explains nothing that is seen in the weights.
+    // A fault of ours, a wait, or what stands alone explains nothing that is seen in the weights.
     let explains = case.detector != WEIGHING_FAILED
         && case.detector != OVERDUE
-        && proof(&case.detector) != Some(Proof::Compatibility);
+        && !proof(&case.detector).is_some_and(stands_alone);
     if case.severity() < Severity::Warning || !explains {
         return false;
     }
@@ -205,7 +206,7 @@ fn belongs(seen: &Seen, case: &Case) -> bool {
         Proof::Invariant => {
             case.tensors.is_empty() && case.age == 0 || shares_tensor(seen, case) && case.age <= 1
         }
-        Proof::Compatibility => false,
+        proof if stands_alone(proof) => false,
         _ => true,
     }
 }
@@ -300,7 +301,8 @@ fn finding_id(reading: &Reading, detector: &str, sign: &Sign) -> String {
 }
 
 fn taint(tainted: &mut BTreeMap<String, Vec<u64>>, seen: &Seen, reading: &Reading) {
-    let elsewhere = matches!(seen.entry.proof, Proof::Log | Proof::Announced | Proof::Compatibility);
+    let elsewhere =
+        matches!(seen.entry.proof, Proof::Log | Proof::Announced) || stands_alone(seen.entry.proof);
     if seen.sign.severity == Severity::Info || elsewhere {
         return;
     }
@@ -343,4 +345,10 @@ fn quiet_limit(detector: &str) -> u32 {
 
 fn proof(detector: &str) -> Option<Proof> {
     DETECTORS.iter().find(|known| known.entry().id == detector).map(|known| known.entry().proof)
+}
+
+/// True for what is asked for beside our own judgement: it opens findings of its own, and takes nothing from
+/// what the others say.
+fn stands_alone(proof: Proof) -> bool {
+    matches!(proof, Proof::Comparison | Proof::Compatibility)
 }

@@ -9,6 +9,7 @@
 //!
 //! Nothing here reads a clock, a file or a random number: the same history gives the same findings.
 
+mod baseline;
 pub mod compatibility;
 pub mod drift;
 mod entry;
@@ -26,8 +27,10 @@ mod settings;
 mod state;
 pub mod structure;
 pub mod trainer;
+pub mod unlike_baseline;
 mod view;
 
+pub use baseline::{BASELINE_POINTS_MAX, Baseline};
 pub use entry::{Detector, Entry, Parameter, Parameters, Proof, Rule, Sign};
 pub use judge::judge;
 pub use overdue::{Rhythm, overdue};

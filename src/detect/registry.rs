@@ -6,6 +6,7 @@ use super::invariants::*;
 use super::physics::*;
 use super::structure::*;
 use super::trainer::*;
+use super::unlike_baseline;
 
 /// Every detector, in the order of their proof; `explain`, `docs/detectors.md` and the configuration keys
 /// come from here.
@@ -52,10 +53,12 @@ pub static DETECTORS: &[&dyn Detector] = &[
     &abnormal_speed::RULE,
     &optimizer_state_lost::RULE,
     &optimizer_state_blowup::RULE,
+    &unlike_baseline::RULE,
     &all_zero::RULE,
     &exploding_tensor::RULE,
     &loss_not_decreasing::RULE,
     &poor_weight_initialization::RULE,
+    &similar_across_runs::RULE,
     &stalled_training_rule::RULE,
     &tensor_variance::RULE,
     &unchanged_tensor::RULE,

@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 
 use crate::terms::{RunId, Severity};
 
+use super::baseline::Baseline;
+
 /// How judgement behaves. `Default` is the product's default: every detector at its entry's values.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Settings {
@@ -11,6 +13,8 @@ pub struct Settings {
     pub detectors: BTreeMap<String, DetectorSettings>,
     /// Events that were planned and are no faults.
     pub expected: Vec<Expected>,
+    /// A stored run to compare with.
+    pub baseline: Option<Baseline>,
 }
 
 /// Choices for one detector.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use crate::terms::{History, Memory, Reading, Role, Subject, TensorFacts, TensorReading, TrainerState};
 
+use super::baseline::Baseline;
 use super::motion::Motion;
 use super::pace::Pace;
 use super::schedule::Schedule;
@@ -24,6 +25,8 @@ pub struct View<'a> {
     pub pace: Pace,
     /// How each tensor moved since the checkpoint before.
     pub motion: Motion,
+    /// A stored run to compare with, where one is named and this is not it.
+    pub baseline: Option<&'a Baseline>,
     /// What the judge remembers.
     pub(super) state: &'a State,
     /// Index in `reading.tensors` by name.
@@ -40,6 +43,7 @@ impl<'a> View<'a> {
         reading: &'a Reading,
         memory: &'a dyn Memory,
         state: &'a State,
+        baseline: Option<&'a Baseline>,
     ) -> Self {
         let by_name =
             reading.tensors.iter().enumerate().map(|(index, tensor)| (&*tensor.facts.name, index)).collect();
@@ -51,8 +55,20 @@ impl<'a> View<'a> {
         let schedule = Schedule::new(history, reading);
         let pace = Pace::new(history, reading, &schedule);
         let motion = Motion::default();
-        let mut view =
-            Self { history, reading, memory, schedule, pace, motion, state, by_name, before, newest_whole };
+        let baseline = baseline.filter(|baseline| baseline.run != reading.key.run);
+        let mut view = Self {
+            history,
+            reading,
+            memory,
+            schedule,
+            pace,
+            motion,
+            baseline,
+            state,
+            by_name,
+            before,
+            newest_whole,
+        };
         view.motion = Motion::new(&view);
         view
     }

@@ -11,6 +11,7 @@
 //! at 16 problem truncated FILE      also: unreadable, malformed, missing, bug
 //! at 16.. log loss = 5.6            also learning_rate, grad_norm; NaN may be given
 //! tied A B
+//! baseline PROPERTIES                a stored run to compare with: those of `series`, and size=1.5 for its weights
 //! enable DETECTOR
 //! parameter DETECTOR NAME VALUE
 //! expected DETECTOR TENSORS from STEP
@@ -20,9 +21,10 @@
 use std::path::Path;
 
 use globset::Glob;
-use weighbridge::detect::{Expected, Settings};
+use weighbridge::detect::{Baseline, Expected, Settings};
 use weighbridge::terms::{
-    Dtype, Finding, Problem, ProblemKind, Reading, Severity, Subject, SubjectReading, TensorReading,
+    Dtype, Finding, History, Problem, ProblemKind, Reading, RunId, Severity, Subject,
+    SubjectReading, TensorReading,
 };
 
 use super::synthetic::Series;
@@ -78,7 +80,7 @@ impl Case {
             [] => {}
             ["series", rest @ ..] => {
                 for pair in rest {
-                    self.property(pair.split_once('=')?)?;
+                    property(&mut self.series, pair.split_once('=')?)?;
                 }
             }
             ["at", when, rest @ ..] => {
@@ -88,6 +90,13 @@ impl Case {
                     to,
                     words: rest.iter().map(|&word| word.to_owned()).collect(),
                 });
+            }
+            ["baseline", rest @ ..] => {
+                let mut series = Series { checkpoints: self.series.checkpoints, ..Series::default() };
+                for pair in rest {
+                    property(&mut series, pair.split_once('=')?)?;
+                }
+                self.settings.baseline = Some(stored(&series));
             }
             ["tied", a, b] => self.tied.push(((*a).to_owned(), (*b).to_owned())),
             ["enable", id] => {
@@ -125,20 +134,6 @@ impl Case {
                 }
                 self.expected.push(expectation);
             }
-            _ => return None,
-        }
-        Some(())
-    }
-
-    fn property(&mut self, (key, value): (&str, &str)) -> Option<()> {
-        match key {
-            "checkpoints" => self.series.checkpoints = value.parse().ok()?,
-            "every" => self.series.every = value.parse().ok()?,
-            "layers" => self.series.layers = value.parse().ok()?,
-            "seed" => self.series.seed = value.parse().ok()?,
-            "optimizer" => self.series.sgd = value == "sgd",
-            "schedule" => self.series.schedule = value.to_owned(),
-            "dtype" => self.series.dtype = Dtype::from_name(value)?,
             _ => return None,
         }
         Some(())
@@ -319,4 +314,26 @@ fn problem(kind: &str, file: &str) -> Option<Problem> {
         detail: "data ends early".to_owned(),
         remedy: "save again".to_owned(),
     })
+}
+
+fn property(series: &mut Series, (key, value): (&str, &str)) -> Option<()> {
+    match key {
+        "checkpoints" => series.checkpoints = value.parse().ok()?,
+        "every" => series.every = value.parse().ok()?,
+        "layers" => series.layers = value.parse().ok()?,
+        "seed" => series.seed = value.parse().ok()?,
+        "optimizer" => series.sgd = value == "sgd",
+        "schedule" => series.schedule = value.to_owned(),
+        "dtype" => series.dtype = Dtype::from_name(value)?,
+        "size" => series.size = value.parse().ok()?,
+        _ => return None,
+    }
+    Some(())
+}
+
+/// The whole series as another run, as the store has it.
+fn stored(series: &Series) -> Baseline {
+    let mut history = History::new(History::POINTS_MAX);
+    (0..series.checkpoints).for_each(|index| history.push(&series.reading(index)));
+    Baseline::new(&RunId::new("stored"), &history)
 }

@@ -19,6 +19,8 @@ pub struct Series {
     pub sgd: bool,
     pub schedule: String,
     pub dtype: Dtype,
+    /// Times the usual rms of everything but gains.
+    pub size: f64,
 }
 
 impl Default for Series {
@@ -31,6 +33,7 @@ impl Default for Series {
             sgd: false,
             schedule: "cosine".to_owned(),
             dtype: Dtype::F32,
+            size: 1.0,
         }
     }
 }
@@ -146,8 +149,11 @@ impl Series {
         let time: f64 = (0..=index).map(|index| self.lr_time(index)).sum();
         let lr_time = self.lr_time(index);
         let gain = role == Role::Norm;
-        let rms =
-            if gain { 1.0 + 0.05 * time } else { 0.02 * (1.0 + 0.5 * time) * (1.0 + 0.002 * jitter(1)) };
+        let rms = if gain {
+            1.0 + 0.05 * time
+        } else {
+            self.size * 0.02 * (1.0 + 0.5 * time) * (1.0 + 0.002 * jitter(1))
+        };
         let speed = if self.sgd { 0.002 * (1.0 + 0.9 * jitter(2)) } else { 0.13 * (1.0 + 0.06 * jitter(2)) };
         let rank = 40.0 - 2.0 * time + 0.1 * jitter(3);
         let mut samples: Samples = BTreeMap::from([

@@ -1,6 +1,7 @@
 //! The running daemon and what trainers do to it: each case happens on disk while it watches.
 
 mod attempts;
+mod baseline;
 mod commands;
 mod idle;
 mod inside;

@@ -8,6 +8,7 @@ pub mod all_zero;
 pub mod exploding_tensor;
 pub mod loss_not_decreasing;
 pub mod poor_weight_initialization;
+pub mod similar_across_runs;
 pub mod stalled_training_rule;
 pub mod tensor_variance;
 pub mod unchanged_tensor;
