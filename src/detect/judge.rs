@@ -15,6 +15,7 @@ use super::registry::DETECTORS;
 use super::settings::Settings;
 use super::state::{Case, Exhibit, State};
 use super::view::View;
+use super::vote::vote;
 
 /// Score from which a sign opens a finding.
 const RAISE: f64 = 1.0;
@@ -107,10 +108,23 @@ fn look(view: &View<'_>, settings: &Settings) -> Vec<Seen> {
             if let Some(severity) = choice.and_then(|choice| choice.severity) {
                 sign.severity = severity;
             }
+            if !stands_alone(entry.proof) {
+                add_vote(view, &mut sign);
+            }
             seen.push(Seen { entry, sign });
         }
     }
     seen
+}
+
+/// Says how many families of measurements agree about the first suspect.
+fn add_vote(view: &View<'_>, sign: &mut Sign) {
+    let suspect = sign.tensors.first().and_then(|name| view.tensor(name));
+    let counted = suspect.filter(|_| sign.score >= RAISE).and_then(|tensor| vote(view, tensor));
+    if let Some(counted) = counted {
+        sign.evidence.truncate(EVIDENCE_MAX - 1);
+        sign.evidence.push(counted);
+    }
 }
 
 /// Takes away what was announced.

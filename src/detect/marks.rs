@@ -1,10 +1,17 @@
 //! Small tools that detectors of known faults share.
 
-use crate::terms::{Severity, TensorReading};
+use crate::terms::{Evidence, Severity, TensorReading};
 
+use super::drift::{steps_to_limit, trend};
 use super::entry::{Sign, evidence};
 use super::panel::median;
 use super::view::{View, subject, value};
+
+/// Checkpoints that tell the pace of a slow fault, the newest among them.
+const PACE_POINTS: usize = 8;
+/// Standard deviations from which a series has a trend. Chance gives that once in some fifty series: it only
+/// adds to a finding that has its own proof.
+const TREND_MIN: f64 = 2.3;
 
 /// Tensors that moved as training does not move them, most unusual first; without matrices that do so by habit.
 pub fn unusual<'a>(view: &View<'a>) -> Vec<&'a TensorReading> {
@@ -44,6 +51,41 @@ pub fn has_faded(view: &View<'_>, tensor: &TensorReading) -> bool {
 pub fn log_step(view: &View<'_>, tensor: &TensorReading, metric: &'static str) -> Option<f64> {
     let (now, before) = (value(tensor, metric)?, view.last(tensor, metric)?);
     Some((now / before).ln()).filter(|step| step.is_finite())
+}
+
+/// Where a tensor's metric is going, as evidence: Mann and Kendall's trend over the newest checkpoints, and how
+/// many steps it takes to the limit at the median of its slopes. None for no trend, or one that leads away.
+pub fn pace_to_limit(
+    view: &View<'_>,
+    tensor: &TensorReading,
+    metric: &'static str,
+    limit: f64,
+) -> Option<Evidence> {
+    let past = view.history.points().iter().zip(view.past(tensor, metric));
+    let past = past.map(|(point, &value)| (point.key.step.0 as f64, f64::from(value)));
+    steps_at_pace(past, (view.schedule.step as f64, value(tensor, metric)?), limit)
+        .map(|words| evidence(subject(tensor), metric, value(tensor, metric), words))
+}
+
+/// The same in words, for any series of (step, value), oldest first.
+pub fn steps_at_pace(
+    past: impl DoubleEndedIterator<Item = (f64, f64)>,
+    now: (f64, f64),
+    limit: f64,
+) -> Option<String> {
+    let mut points: Vec<(f64, f64)> = vec![now];
+    points.extend(past.rev().filter(|(_, value)| value.is_finite()).take(PACE_POINTS - 1));
+    points.reverse();
+    let score = trend(&points.iter().map(|(_, value)| *value).collect::<Vec<_>>());
+    if score.abs() < TREND_MIN {
+        return None;
+    }
+    let steps = steps_to_limit(&points, limit)?;
+    let count = points.len();
+    Some(format!(
+        "no trend; it has one of {score:.1} standard deviations over {count} checkpoints, and at this pace reaches \
+         {limit} in about {steps:.0} steps"
+    ))
 }
 
 /// One sign for the tensors that carry a mark, with the metric of each as evidence; none for no tensor.

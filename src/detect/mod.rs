@@ -29,6 +29,7 @@ pub mod structure;
 pub mod trainer;
 pub mod unlike_baseline;
 mod view;
+mod vote;
 
 pub use baseline::{BASELINE_POINTS_MAX, Baseline};
 pub use entry::{Detector, Entry, Parameter, Parameters, Proof, Rule, Sign};

@@ -15,7 +15,7 @@
 //! enable DETECTOR
 //! parameter DETECTOR NAME VALUE
 //! expected DETECTOR TENSORS from STEP
-//! expect DETECTOR at 16 [critical|warning] [first TENSORS] [resolved 17|open]
+//! expect DETECTOR at 16 [critical|warning] [first TENSORS] [resolved 17|open] [families 2] [pace]
 //! ```
 
 use std::path::Path;
@@ -23,7 +23,7 @@ use std::path::Path;
 use globset::Glob;
 use weighbridge::detect::{Baseline, Expected, Settings};
 use weighbridge::terms::{
-    Dtype, Finding, History, Problem, ProblemKind, Reading, RunId, Severity, Subject,
+    Dtype, Evidence, Finding, History, Problem, ProblemKind, Reading, RunId, Severity, Subject,
     SubjectReading, TensorReading,
 };
 
@@ -46,6 +46,10 @@ pub struct Expectation {
     severity: Option<Severity>,
     first: Option<String>,
     resolved: Option<Option<usize>>,
+    /// Families of measurements that agree.
+    families: Option<f64>,
+    /// Does it say when a limit is reached?
+    pace: bool,
 }
 
 struct Change {
@@ -122,12 +126,16 @@ impl Case {
                     severity: None,
                     first: None,
                     resolved: None,
+                    families: None,
+                    pace: false,
                 };
                 let mut rest = rest.iter();
                 while let Some(&word) = rest.next() {
                     match word {
                         "first" => expectation.first = Some((*rest.next()?).to_owned()),
                         "resolved" => expectation.resolved = Some(Some(rest.next()?.parse().ok()?)),
+                        "families" => expectation.families = Some(rest.next()?.parse().ok()?),
+                        "pace" => expectation.pace = true,
                         "open" => expectation.resolved = Some(None),
                         severity => expectation.severity = Some(Severity::from_name(severity)?),
                     }
@@ -267,6 +275,15 @@ impl Expectation {
             if !finding.tensors.first().is_some_and(|tensor| matcher.is_match(tensor)) {
                 return Err(format!("{name}: {} blames {:?} first", self.detector, finding.tensors.first()));
             }
+        }
+        let counted = finding.evidence.iter().find(|evidence| evidence.metric == "metric_families");
+        let families = counted.and_then(|evidence| evidence.value);
+        if self.families.is_some() && self.families != families {
+            return Err(format!("{name}: {} has the vote of {families:?} families", self.detector));
+        }
+        let says_when = |evidence: &Evidence| evidence.expected.contains("at this pace reaches");
+        if self.pace && !finding.evidence.iter().any(says_when) {
+            return Err(format!("{name}: {} does not say when: {:?}", self.detector, finding.evidence));
         }
         if let Some(resolved) = self.resolved {
             let step = resolved.map(|checkpoint| case.step(checkpoint));

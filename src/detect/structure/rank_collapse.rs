@@ -2,7 +2,7 @@
 
 use crate::detect::drift::SUM_MIN;
 use crate::detect::entry::{Entry, Parameter, Parameters, Proof, Rule, Sign};
-use crate::detect::marks::{has_faded, log_step, marked, unusual};
+use crate::detect::marks::{has_faded, log_step, marked, pace_to_limit, unusual};
 use crate::detect::panel::{Habit, Panel};
 use crate::detect::view::{View, is_matrix, value};
 use crate::terms::{Severity, TensorReading};
@@ -14,7 +14,7 @@ pub static RULE: Rule = Rule {
         severity: Severity::Critical,
         proof: Proof::Structure,
         summary: "a matrix loses the directions it works in",
-        what: "Either the natural logarithm of `effective_rank` fell by more than `fall_min` beyond its own pace, and by more than one and a half times the worst excursion of any matrix of the run; or the matrix moved as training does not move it while effective rank, participation ratio and stable rank fell together; or falls that are each too small for that added up: a CUSUM of its pace against the 16 intervals before the newest eight, after what all matrices share is taken away and with the scale pooled over them, is beyond 12 scales, and both this fall and that of the natural logarithm of `participation_ratio` are beyond `fall_min`.",
+        what: "Either the natural logarithm of `effective_rank` fell by more than `fall_min` beyond its own pace, and by more than one and a half times the worst excursion of any matrix of the run; or the matrix moved as training does not move it while effective rank, participation ratio and stable rank fell together; or falls that are each too small for that added up: a CUSUM of its pace against the 16 intervals before the newest eight, after what all matrices share is taken away and with the scale pooled over them, is beyond 12 scales, and both this fall and that of the natural logarithm of `participation_ratio` are beyond `fall_min`. Where the newest eight checkpoints have a trend, the finding says when the rank reaches 1 at that pace.",
         cause: "A low-rank factor written over the full matrix, a penalty that drives weights to few directions, an exploding direction that drowns the others, gradients that pass through a bottleneck.",
         remedy: "Compare the matrix's spectrum with its siblings' (`weighbridge inspect --tier 3`); resume from the last good checkpoint.",
         evidence: "effective_rank, participation_ratio, stable_rank, update_rms",
@@ -97,6 +97,9 @@ fn look(view: &View<'_>, parameters: &Parameters<'_>) -> Vec<Sign> {
         let shape = &first.facts.shape;
         sign.summary = format!("{} works in {rank:.1} directions of {shape:?}", first.facts.name);
         sign.confidence = 0.97;
+        if let Some(pace) = pace_to_limit(view, first, "effective_rank", 1.0) {
+            sign.evidence.insert(1, pace);
+        }
         sign.dissent.push(format!("{} other matrices keep theirs", matrices.len().saturating_sub(hit.len())));
     }
     signs

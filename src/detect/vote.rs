@@ -1,0 +1,67 @@
+//! How many families of measurements agree about a suspect: a fault that shows in size, spectrum and movement
+//! at once is surer than one that a single number tells.
+//!
+//! It is told and decides nothing: detectors have their own proof, and a dead head shows in few families.
+
+use crate::terms::{Evidence, TensorReading};
+
+use super::entry::evidence;
+use super::view::{View, subject, value};
+
+/// Families that are independent of each other to a degree, each with the metrics that speak for it.
+const FAMILIES: [(&str, [&str; 2]); 4] = [
+    ("size", ["rms", "abs_max"]),
+    ("shape", ["ks_statistic", "l_kurtosis"]),
+    ("spectrum", ["effective_rank", "stable_rank"]),
+    ("movement", ["update_rms", "cosine_to_previous"]),
+];
+/// Changes of the past that tell what is usual.
+const WINDOW: usize = 16;
+/// Fewer tell nothing.
+const CHANGES_MIN: usize = 5;
+/// A change beyond this many times the largest of the past is none of its kind.
+const MARGIN: f64 = 1.5;
+
+/// Evidence that counts the families which leave their own past in a tensor; none where no family does.
+pub fn vote(view: &View<'_>, tensor: &TensorReading) -> Option<Evidence> {
+    let judged = FAMILIES.iter().filter_map(|(family, metrics)| {
+        let leaves: Vec<bool> = metrics.iter().filter_map(|metric| leaves(view, tensor, metric)).collect();
+        (!leaves.is_empty()).then(|| (*family, leaves.contains(&true)))
+    });
+    let (agree, quiet): (Vec<_>, Vec<_>) = judged.partition(|(_, leaves)| *leaves);
+    let count = agree.len() + quiet.len();
+    // A slow fault leaves no family's past at once, and a dead head shows in the heads: then there is no vote.
+    if agree.is_empty() {
+        return None;
+    }
+    let words = |families: &[(&str, bool)]| match families {
+        [] => "none".to_owned(),
+        _ => families.iter().map(|(family, _)| *family).collect::<Vec<_>>().join(", "),
+    };
+    let expected = format!(
+        "0 of {count} families of measurements; these leave their own past: {}, these do not: {}",
+        words(&agree),
+        words(&quiet)
+    );
+    Some(evidence(subject(tensor), "metric_families", Some(agree.len() as f64), expected))
+}
+
+/// Did a metric change by more than it ever did of late? None with too short a past.
+fn leaves(view: &View<'_>, tensor: &TensorReading, metric: &'static str) -> Option<bool> {
+    let now = value(tensor, metric)?;
+    let past = view.past(tensor, metric);
+    let name = Some(&*tensor.facts.name);
+    let trusted: Vec<f64> = (0..past.len())
+        .filter(|&point| past[point].is_finite() && view.trusted(point, name))
+        .map(|point| f64::from(past[point]))
+        .collect();
+    let recent = &trusted[trusted.len().saturating_sub(WINDOW + 1)..];
+    if recent.len() <= CHANGES_MIN {
+        return None;
+    }
+    let largest = recent.windows(2).map(|pair| (pair[1] - pair[0]).abs()).fold(0.0, f64::max);
+    // The past is kept in single precision: what is less than its rounding is no change.
+    let last = *recent.last()?;
+    let rounding = f64::from(f32::EPSILON) * last.abs();
+    Some((now - last).abs() > (MARGIN * largest).max(rounding))
+}
