@@ -3,6 +3,7 @@
 
 mod again;
 mod case;
+mod kind;
 mod registry;
 mod synthetic;
 

@@ -138,8 +138,8 @@ fn schemas() -> Value {
             ("roots", "array"), ("runs", "object"),
         ]),
         "Run": object(&[
-            ("run", "string"), ("status", "object?"), ("family", "string?"), ("layers", "integer"), ("steps", "array"),
-            ("tensors", "array"), ("metrics", "array"),
+            ("run", "string"), ("status", "object?"), ("family", "string?"), ("kind", "string?"), ("regimes", "array"),
+            ("layers", "integer"), ("steps", "array"), ("tensors", "array"), ("metrics", "array"),
         ]),
         "Checkpoint": object(&[
             ("attempt", "integer"), ("step", "integer"), ("timestamp_seconds", "number"), ("bytes", "integer"),

@@ -13,6 +13,7 @@ use super::asked::{
     Answered, Asked, COMPARE, LIMIT, METRIC, OFFSET, ROLE, RUN, Refusal, SUBJECT, TENSOR, work,
 };
 use super::{Answer, Route, fleet};
+use crate::detect::{regimes, run_kind};
 use crate::report::figures::Figure;
 use crate::report::figures::run::{self as figures, Compare};
 use crate::report::{gather, report_html};
@@ -82,6 +83,8 @@ async fn run(State(site): State<Site>, Path(run): Path<String>) -> Answered<Json
             "run": run,
             "status": status.as_ref().map(|status| fleet::row(site, status)),
             "family": latest.as_ref().map(|reading| reading.family.clone()),
+            "kind": latest.as_ref().and_then(|reading| run_kind(reading)),
+            "regimes": latest.as_ref().map(|reading| regimes(&reading.trainer.log)).unwrap_or_default(),
             "layers": layers,
             "steps": keys.iter().map(|key| json!([key.attempt, key.step])).collect::<Vec<_>>(),
             "tensors": tensors,

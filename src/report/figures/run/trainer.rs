@@ -1,15 +1,19 @@
 //! What the trainer logged.
 
 use super::{Onset, empty};
+use crate::detect::regimes;
 use crate::report::figures::{Axis, Fact, Figure, Mark, Panel, Side, Tone};
 use crate::terms::LogPoint;
 
 /// Points that a line is thinned to: a wide screen has no more pixels.
 const POINTS_MAX: usize = 1500;
+/// Changes of the schedule that are marked: more would hide the line.
+const REGIMES_MAX: usize = 8;
 
-/// Loss, learning rate and gradient norm over steps, with the openings of findings.
+/// Loss, learning rate and gradient norm over steps, with the openings of findings and what the schedule did.
 pub fn trainer(log: &[LogPoint], onsets: &[Onset]) -> Figure {
     let mut figure = empty("trainer", "Training", "How does the training itself go?");
+    let announced = regimes(log);
     type Value = fn(&LogPoint) -> Option<f64>;
     let lines: [(&str, Value); 3] =
         [("loss", |p| p.loss), ("learning rate", |p| p.learning_rate), ("gradient norm", |p| p.grad_norm)];
@@ -29,6 +33,14 @@ pub fn trainer(log: &[LogPoint], onsets: &[Onset]) -> Figure {
             tone: Tone::Main,
             dashed: false,
         });
+        for regime in announced.iter().take(REGIMES_MAX) {
+            panel = panel.with(Mark::Rule {
+                axis: Side::X,
+                at: regime.step as f64,
+                label: regime.change.words().to_owned(),
+                tone: Tone::Quiet,
+            });
+        }
         for onset in onsets.iter().take(6) {
             panel = panel.with(Mark::Rule {
                 axis: Side::X,

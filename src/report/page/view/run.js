@@ -80,7 +80,7 @@ async function runView({ run, parameters }) {
     ready: () => Promise.all(Object.keys(cards).filter((id) => cards[id]).map(async (id) => cards[id].draw(await ask(id)))),
     nodes: [
       el("div", { class: "head" },
-        el("div", null, el("h1", null, run), el("p", { class: "lead" }, [info.family, status?.directory].filter(Boolean).join(" · "))),
+        el("div", null, el("h1", null, run), el("p", { class: "lead" }, [info.kind && words(info.kind), info.family, status?.directory].filter(Boolean).join(" · "))),
         el("div", { class: "controls" }, el("a", { class: "small", href: to.step(run, newest.step) }, "Look at the weights"), el("a", { class: "small", href: to.heads(run, newest.step) }, "Heads"), el("a", { class: "small", href: to.overlay({ runs: run.replaceAll(",", "%2C"), metric }) }, "Compare"))),
       el("div", { class: "card" }, el("div", { class: "stats" },
         stat("newest step", grouped(newest.step)), stat("checkpoints", grouped(checkpoints.length)),
