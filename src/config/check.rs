@@ -184,9 +184,12 @@ fn detect_settings(raw: &raw::Detect, text: &str) -> Result<detect::Settings, Er
     for (id, choice) in &raw.detectors {
         detectors.insert(id.clone(), detector_settings(id, choice, text)?);
     }
-    let expected = raw.expected.iter().map(expected).collect();
+    let mut events = Vec::new();
+    for event in &raw.expected {
+        events.extend(expected(event, text)?);
+    }
     let baseline = raw.baseline.as_ref().map(|run| detect::Baseline::named(&RunId::new(run)));
-    Ok(detect::Settings { detectors, expected, baseline })
+    Ok(detect::Settings { detectors, expected: events, baseline })
 }
 
 fn detector_settings(
@@ -223,16 +226,44 @@ fn detector_settings(
     Ok(detect::DetectorSettings { enabled: choice.enabled, severity, parameters: choice.parameters.clone() })
 }
 
-fn expected(raw: &raw::Expected) -> detect::Expected {
+/// Detectors that tell of a tensor that stands still: what `frozen` announces to all of them.
+const STANDING_STILL: [&str; 3] = ["frozen_tensor", "unchanged_tensor", "weight_update_ratio"];
+
+fn expected(raw: &raw::Expected, text: &str) -> Result<Vec<detect::Expected>, Error> {
+    let refuse = |message: String| Err(Error::value(text, &["detect", "expected"], message));
     let frozen = !raw.frozen.is_empty();
-    detect::Expected {
+    if frozen && (raw.detector.is_some() || !raw.tensors.is_empty()) {
+        return refuse(String::from(
+            "`frozen` names detectors and tensors by itself; leave out `detector` and `tensors`",
+        ));
+    }
+    if !frozen && raw.detector.is_none() && raw.tensors.is_empty() {
+        return refuse(String::from(
+            "an entry needs `frozen`, `detector` or `tensors`: it would hide everything",
+        ));
+    }
+    if let Some(name) = raw.detector.as_deref()
+        && !detect::DETECTORS.iter().any(|detector| detector.entry().id == name)
+    {
+        return refuse(format!("no detector is called {name:?}; `weighbridge explain` lists them"));
+    }
+    if let (Some(from), Some(until)) = (raw.from_step, raw.until_step)
+        && from > until
+    {
+        return refuse(format!("from_step {from} is after until_step {until}: it would never begin"));
+    }
+    let entry = |detector: Option<&str>| detect::Expected {
         run: raw.run.clone(),
-        detector: if frozen { Some(String::from("frozen_tensor")) } else { raw.detector.clone() },
+        detector: detector.map(str::to_owned),
         tensors: if frozen { raw.frozen.clone() } else { raw.tensors.clone() },
         from_step: raw.from_step,
         until_step: raw.until_step,
         why: raw.why.clone(),
-    }
+    };
+    Ok(match frozen {
+        true => STANDING_STILL.map(|detector| entry(Some(detector))).into(),
+        false => vec![entry(raw.detector.as_deref())],
+    })
 }
 
 fn export_settings(raw: &raw::Export, text: &str) -> Result<export::Settings, Error> {

@@ -151,7 +151,7 @@ pub struct Expected {
     pub run: Option<String>,
     pub detector: Option<String>,
     pub tensors: Vec<String>,
-    /// Short for `detector: frozen_tensor` with these tensors.
+    /// Short for every detector that tells of standing still, with these tensors.
     pub frozen: Vec<String>,
     pub from_step: Option<u64>,
     pub until_step: Option<u64>,

@@ -54,6 +54,19 @@ fn refusals_name_line_key_and_what_is_allowed() {
         ("export:\n  labels: {run: x}\n", "line 2: export.labels: "),
         ("export:\n  tensor_metrics: [nonsense]\n", "line 2: export.tensor_metrics: no metric"),
         ("detect:\n  detectors:\n    nonsense: {}\n", "line 3: detect.detectors.nonsense: no detector"),
+        (
+            "detect:\n  expected:\n    - {frozen: [a], detector: rollback}\n",
+            "line 2: detect.expected: `frozen` names detectors",
+        ),
+        ("detect:\n  expected: [{why: tired}]\n", "line 2: detect.expected: an entry needs"),
+        (
+            "detect:\n  expected: [{detector: frozen}]\n",
+            "line 2: detect.expected: no detector is called \"frozen\"",
+        ),
+        (
+            "detect:\n  expected: [{tensors: [a], from_step: 9, until_step: 8}]\n",
+            "line 2: detect.expected: from_step 9 is after",
+        ),
         ("keep:\n  retain: 3\n", "line 2: keep: unknown field `retain`"),
         ("keep:\n  retention:\n    sketch: {}\n", "line 3: keep.retention: unknown field `sketch`"),
         (
@@ -85,4 +98,16 @@ fn retention_keeps_the_defaults_of_what_is_not_named() {
     let quantiles = crate::store::Keep { older: u64::MAX, ..usual.quantiles };
     let want = crate::store::Retention { bulk_bytes_max: Some(7 << 20), sketches, quantiles, ..usual };
     assert_eq!(got, want);
+}
+
+#[test]
+fn what_is_frozen_is_announced_to_every_detector_of_standing_still() {
+    let text = "detect:\n  expected:\n    - {run: 'a*', frozen: ['h.0.*'], from_step: 5, until_step: 9, why: planned}\n";
+    let expected = parse(text).unwrap().weighing.detect.expected;
+    let named: Vec<_> = expected.iter().map(|event| event.detector.as_deref().unwrap()).collect();
+    assert_eq!(named, ["frozen_tensor", "unchanged_tensor", "weight_update_ratio"]);
+    for event in expected {
+        assert_eq!((event.run.as_deref(), event.tensors), (Some("a*"), vec!["h.0.*".to_owned()]));
+        assert_eq!((event.from_step, event.until_step, event.why.as_str()), (Some(5), Some(9), "planned"));
+    }
 }
