@@ -64,13 +64,16 @@ pub fn events(points: &[Point]) -> Vec<Event> {
         if !copied.is_empty() {
             tell(Oddity::Copied(copied));
         }
-        let mut back: BTreeMap<ReadingKey, Vec<Arc<str>>> = BTreeMap::new();
+        let mut back: BTreeMap<ReadingKey, (bool, Vec<Arc<str>>)> = BTreeMap::new();
         for age in ages(sketches, &earlier[..at]).into_iter().filter(|age| age.went_back) {
             if let Some(to) = age.same_as {
-                back.entry(to).or_default().push(age.tensor);
+                let (clearly, tensors) = back.entry(to).or_default();
+                *clearly |= age.clearly;
+                tensors.push(age.tensor);
             }
         }
-        back.into_iter().for_each(|(to, tensors)| tell(Oddity::WentBack { to, tensors }));
+        let told = back.into_iter().filter(|(_, (clearly, _))| *clearly);
+        told.for_each(|(to, (_, tensors))| tell(Oddity::WentBack { to, tensors }));
     }
     events
 }

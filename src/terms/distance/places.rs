@@ -7,7 +7,7 @@ use std::sync::Arc;
 use serde::Serialize;
 
 use super::{Distance, Products, ROUNDING, TensorDistance, distance};
-use crate::terms::{ReadingKey, Sketches, TensorFacts};
+use crate::terms::{ReadingKey, Sketch, Sketches, TensorFacts};
 
 /// Two sketches are of the same tensor where their distance is no more than so many roundings: what is
 /// stored is f32, and both were added up in the same order.
@@ -139,23 +139,40 @@ pub struct TensorAge {
     pub same_as: Option<ReadingKey>,
     /// True when it was another in between: it went back, rather than stood still.
     pub went_back: bool,
+    /// True when what was in between differs in more than a few elements. In 16 bits a gain of 64 elements may well
+    /// take one step and take it back.
+    pub clearly: bool,
+}
+
+/// Elements, and their share, that must have gone back for a tensor to have done so clearly.
+const BACK_ELEMENTS_MIN: usize = 4;
+const BACK_SHARE_MIN: f64 = 0.125;
+
+/// True where more than a few elements differ; a tensor that is larger than its sketch is never the same by chance.
+fn differs_clearly(left: &Sketch, right: &Sketch) -> bool {
+    let differing = left.values.iter().zip(&right.values).filter(|(left, right)| left != right).count();
+    let few = differing < BACK_ELEMENTS_MIN || (differing as f64) < BACK_SHARE_MIN * left.values.len() as f64;
+    !(left.exact && right.exact && few)
 }
 
 /// For each tensor, the earlier checkpoint that it is the same as. `earlier` is oldest first. In a whole
 /// checkpoint of a run that trains, none is the same as any; a stale shard's tensors all go back to one.
 pub fn ages(current: &Sketches, earlier: &[(ReadingKey, Arc<Sketches>)]) -> Vec<TensorAge> {
-    let age = |(name, sketch): (&Arc<str>, &crate::terms::Sketch)| {
+    let age = |(name, sketch): (&Arc<str>, &Sketch)| {
         let same: Vec<Option<bool>> = earlier
             .iter()
             .map(|(_, sketches)| Some(is_same(&Products::of(sketches.get(name)?, sketch)?)))
             .collect();
         let newest = same.iter().rposition(|same| *same == Some(true));
-        let went_back = newest.is_some_and(|at| same[at + 1..].contains(&Some(false)));
+        let between = newest.and_then(|at| (at + 1..same.len()).find(|at| same[*at] == Some(false)));
+        let clearly =
+            between.and_then(|at| earlier[at].1.get(name)).is_some_and(|of| differs_clearly(of, sketch));
         // From the newest that is the same, back as long as nothing else was in between.
         let oldest =
             newest.map(|at| same[..=at].iter().rposition(|same| *same == Some(false)).map_or(0, |at| at + 1));
         let oldest = oldest.and_then(|from| (from..same.len()).find(|at| same[*at] == Some(true)));
-        TensorAge { tensor: name.clone(), same_as: oldest.map(|at| earlier[at].0.clone()), went_back }
+        let same_as = oldest.map(|at| earlier[at].0.clone());
+        TensorAge { tensor: name.clone(), same_as, went_back: between.is_some(), clearly }
     };
     current.iter().map(age).collect()
 }

@@ -185,3 +185,28 @@ fn a_rollback_a_swap_and_a_stale_shard_are_recognised() {
     assert_eq!((ages[1].same_as.clone(), ages[1].went_back), (Some(key(300)), true));
     assert_eq!((ages[2].same_as.clone(), ages[2].went_back), (Some(key(500)), false));
 }
+
+#[test]
+fn a_gain_of_sixteen_bits_that_takes_a_step_back_is_no_stale_shard() {
+    let mut noise = Noise(12);
+    let mut weights = noise.vector(64);
+    // A gain that moves by one step of bfloat16 in so many of its elements, and back, while the weights train on.
+    let mut events_of = |moved: usize| {
+        let gain = |away: bool| {
+            let at = |index| if away && index < moved { 1.0078125 } else { 1.0 };
+            whole((0..64).map(at).collect())
+        };
+        let points: Vec<Point> = (1..=3)
+            .map(|step| {
+                weights.iter_mut().for_each(|value| *value += 0.01 * noise.next() as f32);
+                let sketches = of(&[("gain", gain(step == 2)), ("w", whole(weights.clone()))]);
+                (key(step * 100), Arc::new(sketches), vec![facts("gain"), facts("w")])
+            })
+            .collect();
+        events(&points)
+    };
+    assert_eq!(events_of(1), []);
+    assert_eq!(events_of(7), []);
+    let back = Oddity::WentBack { to: key(100), tensors: vec!["gain".into()] };
+    assert_eq!(events_of(8), [Event { key: key(300), oddity: back }]);
+}
