@@ -1,11 +1,14 @@
-//! Bytes, which are promised; and times, which are only measured.
+//! Bytes, which are promised; and times, which are only measured: processor time, and time on the clock as an upper
+//! bound, for a machine that does other things too.
 
+use std::path::Path;
 use std::time::Instant;
 
 use weighbridge::store::{Retention, Settings, Store};
 use weighbridge::terms::{Attempt, Catalog, RunId, Subject};
 
 use super::make::{finding, model_reading, settings};
+use crate::util::Daemon;
 
 const TENSORS: usize = 148;
 /// As many as a tensor has values: 148 times 48 are 7,104 samples.
@@ -15,6 +18,8 @@ const METRICS: [&str; 48] = [
     "m30", "m31", "m32", "m33", "m34", "m35", "m36", "m37", "m38", "m39", "m40", "m41", "m42", "m43", "m44",
     "m45", "m46", "m47",
 ];
+/// Times that a series is read, for one figure.
+const READS: u32 = 20;
 const KB: u64 = 1000;
 const MB: u64 = 1_000_000;
 
@@ -61,9 +66,10 @@ fn measure() {
     println!("{stats:#?}");
     let reopened = |what: &str, store: Store| {
         drop(store);
-        let begun = Instant::now();
+        let (begun, spent) = (Instant::now(), processor_seconds("self"));
         let store = open(&settings());
-        println!("open, {what}: {:.3} s, peak memory {} MB", begun.elapsed().as_secs_f64(), peak_mb());
+        let spent = processor_seconds("self") - spent;
+        println!("open, {what}: {:.3} s, processor {spent:.2} s", begun.elapsed().as_secs_f64());
         store
     };
     let store = reopened("500 checkpoints", store);
@@ -72,15 +78,19 @@ fn measure() {
         store.commit(&model_reading("gpt2", step * 100, TENSORS, &METRICS, 0), &[], b"").unwrap();
     }
     let store = reopened("1,000 checkpoints", store);
-    for _ in 0..3 {
-        let begun = Instant::now();
+    let (begun, spent) = (Instant::now(), processor_seconds("self"));
+    for round in 1..=READS {
         let series = store.series(&run, "m02", &|subject| matches!(subject, Subject::Tensor(_))).unwrap();
         let points: usize = series.iter().map(|series| series.points.len()).sum();
-        println!(
-            "series, {} tensors, {points} points: {:.1} ms",
-            series.len(),
-            begun.elapsed().as_secs_f64() * 1e3
-        );
+        if round == READS {
+            let each = |seconds: f64| seconds * 1e3 / f64::from(READS);
+            let spent = each(processor_seconds("self") - spent);
+            let clock = each(begun.elapsed().as_secs_f64());
+            println!(
+                "series, {} tensors, {points} points: {clock:.1} ms, processor {spent:.1} ms",
+                series.len()
+            );
+        }
     }
     let begun = Instant::now();
     store.history(&run, Attempt(0), 128).unwrap();
@@ -92,6 +102,7 @@ fn measure() {
     assert!(store.verify().unwrap().damage.is_empty());
     println!("verify: {:.1} s", begun.elapsed().as_secs_f64());
     drop(store);
+    start_daemon(dir.path());
     let begun = Instant::now();
     std::fs::remove_dir_all(dir.path().join("db")).unwrap();
     let store = open(&settings());
@@ -117,9 +128,33 @@ fn measure_small() {
     println!("{:#?}", store.stats().unwrap());
 }
 
-/// Highest resident memory of this process so far.
-fn peak_mb() -> u64 {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+/// Starts the real daemon on the store, and says what that took until it listened.
+#[allow(clippy::print_stdout)]
+fn start_daemon(store: &Path) {
+    let runs = tempfile::tempdir().unwrap();
+    let begun = Instant::now();
+    let daemon = Daemon::watch(runs.path(), store);
+    let clock = begun.elapsed().as_secs_f64();
+    let id = daemon.id().to_string();
+    let spent = processor_seconds(&id);
+    println!(
+        "daemon, start to listening: {clock:.2} s, processor {spent:.2} s, memory {} MB at most",
+        peak_mb(&id)
+    );
+}
+
+/// User and system time of a process so far, in hundredths.
+fn processor_seconds(id: &str) -> f64 {
+    let stat = std::fs::read_to_string(format!("/proc/{id}/stat")).unwrap();
+    // Behind the name, which may hold blanks: the state, and user and system time as the 12th and 13th of the rest.
+    let fields: Vec<&str> = stat.rsplit_once(')').unwrap().1.split_whitespace().collect();
+    let seconds = |at: usize| fields[at].parse::<f64>().unwrap() / 100.0;
+    seconds(11) + seconds(12)
+}
+
+/// Highest resident memory of a process so far.
+fn peak_mb(id: &str) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{id}/status")).unwrap_or_default();
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap_or_default();
     line.split_whitespace().next().and_then(|kb| kb.parse::<u64>().ok()).unwrap_or(0) / 1000
 }
