@@ -42,7 +42,7 @@ def train(log_path, cores):
     torch.manual_seed(1)
     width, context, vocabulary = 256, 128, 2048
     layer = torch.nn.TransformerEncoderLayer(width, 4, 4 * width, 0.0, batch_first=True, norm_first=True)
-    body, words = torch.nn.TransformerEncoder(layer, 4), torch.nn.Embedding(vocabulary, width)
+    body, words = torch.nn.TransformerEncoder(layer, 4, enable_nested_tensor=False), torch.nn.Embedding(vocabulary, width)
     head = torch.nn.Linear(width, vocabulary)
     parameters = [p for part in (body, words, head) for p in part.parameters()]
     optimizer = torch.optim.AdamW(parameters, lr=3e-4)
@@ -50,7 +50,7 @@ def train(log_path, cores):
     text = torch.randint(vocabulary, (200_000,))
     with open(log_path, "wb", buffering=0) as log:
         while True:
-            starts = torch.randint(len(text) - context - 1, (8,))
+            starts = torch.randint(len(text) - context - 1, (4,))
             batch = torch.stack([text[s : s + context + 1] for s in starts])
             scores = head(body(words(batch[:, :-1]), mask=mask, is_causal=True))
             loss = torch.nn.functional.cross_entropy(scores.reshape(-1, vocabulary), batch[:, 1:].reshape(-1))
@@ -180,7 +180,7 @@ def main():
         writer = Writer(work, runs)
         job = subprocess.Popen([sys.executable, __file__, "--train", log_path])
         try:
-            while not (os.path.exists(log_path) and os.path.getsize(log_path) >= 8 * 50):
+            while not (os.path.exists(log_path) and os.path.getsize(log_path) >= 8 * 10):
                 if job.poll() is not None:
                     sys.exit("the training loop ended by itself")
                 time.sleep(0.5)
