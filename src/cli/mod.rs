@@ -14,6 +14,7 @@ mod history;
 mod inspect;
 mod last_good;
 mod output;
+mod overlay;
 mod progress;
 mod reload;
 mod replay;
@@ -92,6 +93,7 @@ pub static COMMANDS: &[Command] = &[
     command::<last_good::LastGood>(),
     command::<distance::Distance>(),
     command::<trajectory::Trajectory>(),
+    command::<overlay::Overlay>(),
     command::<report::Report>(),
     command::<top::Top>(),
     command::<explain::Explain>(),

@@ -91,6 +91,19 @@ pub fn report_html(
     Ok(Some(text))
 }
 
+/// The picture `overlay`, as the API answers it, as one HTML file.
+pub fn overlay_html(figure: &Value) -> String {
+    document(&json!({
+        "title": format!("{} of several runs", figure["title"].as_str().unwrap_or_default()),
+        "lead": "",
+        "answers": [],
+        "problems": [],
+        "findings": [],
+        "sections": [{ "title": "On one axis", "figures": [figure] }],
+        "numbers": { "metrics": [], "rows": [] },
+    }))
+}
+
 /// Steps of a run that a report draws, which keeps a file of twelve pictures over a long run small.
 const STEPS_MAX: usize = 300;
 

@@ -24,11 +24,11 @@ mod weights;
 pub use answers::{Answer, Verdict, answers};
 pub use diff::{diff, diff_json, diff_text};
 pub use history::{HistoryFormat, history, history_json, subject_words};
-pub use html::{inspect_html, report_html};
+pub use html::{inspect_html, overlay_html, report_html};
 pub use json::{finding_json, inspect_json, overview, problem_json, tensor_json};
 pub use number::{bytes, count, significant, time};
 pub use terminal::{
     Terminal, finding_line, finding_line_in, findings_jsonl, findings_text, fitted, hung, inspect_text,
-    plain, top_text,
+    overlay_text, plain, top_text,
 };
 pub use weights::Weights;

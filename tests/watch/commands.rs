@@ -29,3 +29,43 @@ fn diff_tells_what_changed_and_what_did_not() {
     assert_eq!(code, 0, "{said}");
     assert!(out.trim_end().ends_with(&format!("1 gone, {} moved, 1 same", ratios.len())), "{out}");
 }
+
+#[test]
+fn runs_lie_over_each_other_at_rest_and_under_a_daemon() {
+    let place = Place::new();
+    let mut last = std::path::PathBuf::new();
+    for (name, seed) in [("a", 1), ("b", 2)] {
+        let mut run = TrainingRun::new(&place.runs, name, seed);
+        for step in [10, 20, 30] {
+            last = run.save(step);
+        }
+    }
+    let (code, _, said) = command(&["replay", text(&place.runs), "--store", text(&place.store)]);
+    assert_eq!(code, 0, "{said}");
+    let overlay = |metric: &str| {
+        let (code, out, said) = command(&["overlay", "--store", text(&place.store), "--metric", metric]);
+        assert_eq!(code, 0, "{said}");
+        out
+    };
+    let at_rest = (overlay("loss"), overlay("rms"));
+    let rows: Vec<Vec<&str>> =
+        at_rest.0.lines().skip(2).map(|row| row.split_whitespace().collect()).collect();
+    assert_eq!(rows.iter().map(|row| row[0]).collect::<Vec<_>>(), ["a", "b"], "{}", at_rest.0);
+    let (_, inspected, _) = command(&["inspect", text(&last), "--format", "json"]);
+    let inspected: serde_json::Value = serde_json::from_str(&inspected).unwrap();
+    let loss = inspected["checkpoint"]["loss"].as_f64().unwrap();
+    let shown: f64 = rows[1].last().unwrap().parse().unwrap();
+    assert!((shown / loss - 1.0).abs() < 1e-3, "{shown} is not {loss}");
+
+    let file = place.runs.join("overlay.html");
+    let arguments = ["overlay", "b", "a", "--store", text(&place.store), "-o", text(&file)];
+    assert_eq!(command(&arguments).0, 0);
+    assert!(std::fs::read_to_string(&file).unwrap().contains("loss of several runs"));
+    std::fs::remove_file(&file).unwrap();
+    let (code, _, said) = command(&["overlay", "nobody", "--store", text(&place.store)]);
+    assert!(code == 2 && said.contains("run nobody is not in this store"), "{said}");
+
+    let daemon = crate::util::Daemon::watch(&place.runs, &place.store);
+    wait_for_total(&daemon, "b", 3);
+    assert_eq!((overlay("loss"), overlay("rms")), at_rest);
+}

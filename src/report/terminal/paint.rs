@@ -59,10 +59,15 @@ pub fn bar(ratio: f64, width: usize) -> String {
 /// One character a value, by height between the smallest and the largest; a value that is not finite is
 /// a gap.
 pub fn spark(values: &[f64]) -> String {
-    const HEIGHTS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
     let finite = values.iter().copied().filter(|value| value.is_finite());
     let (low, high) =
         finite.fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), v| (low.min(v), high.max(v)));
+    spark_between(values, low, high)
+}
+
+/// The same between two given values, for lines that are compared.
+pub fn spark_between(values: &[f64], low: f64, high: f64) -> String {
+    const HEIGHTS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
     let height = |value: f64| {
         if !value.is_finite() {
             return ' ';
