@@ -203,6 +203,10 @@ def main():
         error = statistics.stdev(losses) / len(losses) ** 0.5 if len(losses) > 1 else float("nan")
         print(f"lost {statistics.mean(losses):+.2f} % ± {error:.2f} (standard error of {len(losses)} pairs; "
               f"from {min(losses):+.2f} to {max(losses):+.2f}); {weighed} checkpoints weighed")
+        # What was not weighed cost nothing: a starved daemon makes a good figure and no statement.
+        due = given.pairs * int(given.phase // given.interval)
+        if weighed < due:
+            sys.exit(f"only {weighed} of at least {due} checkpoints were weighed: this says nothing of the cost")
         for watched, of in rates.items():
             spread = (max(of) - min(of)) / statistics.mean(of) * 100
             print(f"phases {'with' if watched else 'without'}: spread {spread:.2f} % from slowest to fastest")
