@@ -21,7 +21,7 @@ pub fn unusual<'a>(view: &View<'a>) -> Vec<&'a TensorReading> {
 
 /// A matrix that turns away from its past again and again: under plain SGD at a high learning rate, what weight
 /// decay has shrunk turns at will, and one more turn proves nothing.
-fn is_restless(view: &View<'_>, tensor: &TensorReading) -> bool {
+pub fn is_restless(view: &View<'_>, tensor: &TensorReading) -> bool {
     /// Checkpoints that tell how a matrix usually turns.
     const RECENT: usize = 8;
     /// A turn away from the past.
