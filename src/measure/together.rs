@@ -13,6 +13,7 @@ use xxhash_rust::xxh3::Xxh3;
 use super::chunk::Totals;
 use super::job::{Job, Outcome};
 use super::stream::{First, Pass, Worker, room};
+use super::weigh::locked;
 use crate::terms::SourceError;
 
 /// Sums that may wait for an earlier chunk, for each thread. More means that a thread stands still.
@@ -141,9 +142,4 @@ pub(super) fn begin<'a>(job: &'a Job<'a>, workers: &[Mutex<Worker>]) -> Result<B
     }
     let first = First::new(&pass, state.totals, state.hash.digest(), &mut worker.tables);
     Ok(Begun { pass, first })
-}
-
-/// A panic elsewhere has been told already; tables are cleared before use.
-fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -128,7 +128,8 @@ fn weigh_alone(job: &Job<'_>, worker: &mut Worker) -> Result<Outcome, SourceErro
     }
 }
 
-fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+/// A panic elsewhere has been told already; tables are cleared before use.
+pub(super) fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
