@@ -19,9 +19,14 @@ pub fn unusual<'a>(view: &View<'a>) -> Vec<&'a TensorReading> {
     unusual.filter(|tensor| !is_restless(view, tensor)).collect()
 }
 
+/// True for a matrix with a past of its own, which its shape and its rank can leave.
+pub fn has_past(view: &View<'_>, tensor: &TensorReading) -> bool {
+    !has_faded(view, tensor) && !is_restless(view, tensor)
+}
+
 /// A matrix that turns away from its past again and again: under plain SGD at a high learning rate, what weight
 /// decay has shrunk turns at will, and one more turn proves nothing.
-pub fn is_restless(view: &View<'_>, tensor: &TensorReading) -> bool {
+fn is_restless(view: &View<'_>, tensor: &TensorReading) -> bool {
     /// Checkpoints that tell how a matrix usually turns.
     const RECENT: usize = 8;
     /// A turn away from the past.
@@ -42,7 +47,7 @@ pub fn is_restless(view: &View<'_>, tensor: &TensorReading) -> bool {
 
 /// A matrix that has shrunk to a thousandth of what it was multiplies next to nothing; what is left of it may have
 /// any shape and any rank.
-pub fn has_faded(view: &View<'_>, tensor: &TensorReading) -> bool {
+fn has_faded(view: &View<'_>, tensor: &TensorReading) -> bool {
     let most = view.past(tensor, "rms").iter().copied().fold(0.0, f32::max);
     value(tensor, "rms").is_some_and(|rms| rms * 1000.0 < f64::from(most))
 }

@@ -1,7 +1,7 @@
 //! A distribution that leaves its own past.
 
 use crate::detect::entry::{Entry, Parameter, Parameters, Proof, Rule, Sign, evidence};
-use crate::detect::marks::{has_faded, is_restless, marked, unusual};
+use crate::detect::marks::{has_past, marked, unusual};
 use crate::detect::panel::{Habit, Panel};
 use crate::detect::view::{View, is_matrix, subject, value};
 use crate::terms::{Severity, TensorReading};
@@ -122,11 +122,7 @@ fn drifted<'a>(view: &View<'a>, parameters: &Parameters<'_>) -> Vec<&'a TensorRe
             let a = distance.score(series, parameters.get("ks_effect"), margin);
             let b = tails.score(series, parameters.get("l_kurtosis_effect"), margin);
             let score = a.abs().min(b.abs());
-            if score >= 1.0
-                && !view.previous_tainted(&tensor.facts.name)
-                && !has_faded(view, tensor)
-                && !is_restless(view, tensor)
-            {
+            if score >= 1.0 && !view.previous_tainted(&tensor.facts.name) && has_past(view, tensor) {
                 hit.push((tensor, score));
             }
         }

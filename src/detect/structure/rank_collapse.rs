@@ -2,7 +2,7 @@
 
 use crate::detect::drift::SUM_MIN;
 use crate::detect::entry::{Entry, Parameter, Parameters, Proof, Rule, Sign};
-use crate::detect::marks::{has_faded, is_restless, log_step, marked, pace_to_limit, unusual};
+use crate::detect::marks::{has_past, log_step, marked, pace_to_limit, unusual};
 use crate::detect::panel::{Habit, Panel};
 use crate::detect::view::{View, is_matrix, value};
 use crate::terms::{Severity, TensorReading};
@@ -72,7 +72,7 @@ fn look(view: &View<'_>, parameters: &Parameters<'_>) -> Vec<Sign> {
             hit.push((matrices[series], -drift.change / effect));
         }
     }
-    hit.retain(|(tensor, _)| !has_faded(view, tensor) && !is_restless(view, tensor));
+    hit.retain(|(tensor, _)| has_past(view, tensor));
     hit.sort_by(|a, b| b.1.total_cmp(&a.1));
     let mut hit: Vec<&TensorReading> = hit.into_iter().map(|(tensor, _)| tensor).collect();
     for tensor in unusual(view) {
