@@ -9,13 +9,10 @@ use serde_json::Value;
 use super::source::{Remote, Source, StoreArg};
 use super::{Exit, Run, output, terminal};
 use crate::measure;
-use crate::report::figures::run as figures;
+use crate::report::figures::run::{self as figures, OVERLAY_RUNS_MAX};
 use crate::report::{self, gather};
 use crate::store::Store;
 use crate::terms::RunId;
-
-/// Runs that can still be told apart on one axis.
-const RUNS_MAX: usize = 8;
 
 /// Lays runs over each other: one line each, the median where a metric has many subjects.
 #[derive(Debug, Args)]
@@ -37,8 +34,8 @@ impl Run for Overlay {
     const ABOUT: &'static str = "Lay several runs over each other: loss or any metric on one axis";
 
     fn run(self) -> anyhow::Result<Exit> {
-        if self.runs.len() > RUNS_MAX {
-            bail!("{} runs are too many to tell apart; name at most {RUNS_MAX}", self.runs.len());
+        if self.runs.len() > OVERLAY_RUNS_MAX {
+            bail!("{} runs are too many to tell apart; name at most {OVERLAY_RUNS_MAX}", self.runs.len());
         }
         let figure = match Source::open(&self.store.store)? {
             Source::Store(store) => self.drawn(&store)?,
@@ -63,7 +60,7 @@ impl Overlay {
         if let Some(missing) = named.iter().find(|run| !known.contains(run)) {
             bail!("run {missing} is not in this store");
         }
-        let runs = if named.is_empty() { known.into_iter().take(RUNS_MAX).collect() } else { named };
+        let runs = if named.is_empty() { known.into_iter().take(OVERLAY_RUNS_MAX).collect() } else { named };
         let catalog = measure::catalog();
         let mut found = Vec::new();
         for run in runs {
@@ -91,7 +88,7 @@ impl Overlay {
         if let Some(missing) = self.runs.iter().find(|run| !known.contains(run)) {
             bail!("run {missing} is not in this store");
         }
-        known.truncate(RUNS_MAX);
+        known.truncate(OVERLAY_RUNS_MAX);
         let runs = if self.runs.is_empty() { known } else { self.runs.clone() };
         // Names are parted by commas there.
         let runs: Vec<String> = runs.iter().map(|run| run.replace(',', "%2C")).collect();

@@ -66,15 +66,12 @@ async fn all(State(site): State<Site>, Query(asked): Query<Asked>) -> Answered<R
     .await
 }
 
-/// Runs that can still be told apart on one axis.
-const RUNS_MAX: usize = 8;
-
 async fn overlay(State(site): State<Site>, Query(asked): Query<Asked>) -> Answered<Json<Figure>> {
     work(site, move |site| {
         let metric = asked.metric.as_deref().unwrap_or("rms");
         let names = asked.runs.as_deref().ok_or_else(|| Refusal::bad("name runs: ?runs=a,b"))?;
         let mut found = Vec::new();
-        for name in names.split(',').filter(|name| !name.is_empty()).take(RUNS_MAX) {
+        for name in names.split(',').filter(|name| !name.is_empty()).take(figures::OVERLAY_RUNS_MAX) {
             let name = name.replace("%2C", ",");
             let run = RunId::new(&name);
             let columns = match figures::logged(metric, &gather::log(&site.facts(&run)?)) {

@@ -10,7 +10,7 @@ mod trajectory;
 pub use bands::bands;
 pub use evidence::{Trail, evidence};
 pub use heat::{Compare, heat};
-pub use overlay::{LOGGED, logged, overlay};
+pub use overlay::{LOGGED, OVERLAY_RUNS_MAX, logged, overlay};
 pub use trainer::trainer;
 pub use trajectory::trajectory;
 

@@ -12,6 +12,9 @@ type Logged = fn(&LogPoint) -> Option<f64>;
 pub const LOGGED: [(&str, Logged); 3] =
     [("loss", |p| p.loss), ("learning_rate", |p| p.learning_rate), ("grad_norm", |p| p.grad_norm)];
 
+/// Runs that can still be told apart on one axis.
+pub const OVERLAY_RUNS_MAX: usize = 8;
+
 /// A line of the trainer's log as the only subject of a run; none where `metric` is not one.
 pub fn logged(metric: &str, log: &[LogPoint]) -> Option<Vec<Column>> {
     let (_, value) = LOGGED.iter().find(|(name, _)| *name == metric)?;
