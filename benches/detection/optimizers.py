@@ -1,0 +1,54 @@
+"""Optimizers of the benchmark: torch's own, and Lion, which torch has not."""
+import torch
+
+# Peak learning rates that train these models well; a run draws one of them.
+PEAKS = dict(adamw=(5e-4, 1e-3, 2e-3), adam=(5e-4, 1e-3, 2e-3), sgd=(0.03, 0.1), adafactor=(0.01, 0.03), lion=(1e-4, 3e-4), muon=(5e-4, 1e-3))
+
+
+class Lion(torch.optim.Optimizer):
+    """Chen et al. 2023: the sign of an interpolation between gradient and momentum, with decoupled decay."""
+
+    def __init__(self, params, lr, betas=(0.9, 0.99), weight_decay=0.0):
+        super().__init__(params, dict(lr=lr, betas=betas, weight_decay=weight_decay))
+
+    @torch.no_grad()
+    def step(self, closure=None):
+        for group in self.param_groups:
+            b1, b2 = group["betas"]
+            for p in group["params"]:
+                if p.grad is None: continue
+                m = self.state[p].setdefault("exp_avg", torch.zeros_like(p))
+                p.mul_(1 - group["lr"] * group["weight_decay"])
+                p.add_((m * b1 + p.grad * (1 - b1)).sign_(), alpha=-group["lr"])
+                m.mul_(b2).add_(p.grad, alpha=1 - b2)
+
+
+class Together:
+    """Muon for the layers' matrices and AdamW for the rest, as it is used."""
+
+    def __init__(self, *optimizers): self.optimizers = optimizers
+    @property
+    def param_groups(self): return [group for one in self.optimizers for group in one.param_groups]
+    def step(self): [one.step() for one in self.optimizers]
+    def zero_grad(self): [one.zero_grad() for one in self.optimizers]
+    def forget(self): [one.state.clear() for one in self.optimizers]
+    def state_dict(self): return [one.state_dict() for one in self.optimizers]
+    def load_state_dict(self, states): [one.load_state_dict(state) for one, state in zip(self.optimizers, states)]
+
+
+def build(kind, model, recipe):
+    """`recipe` has lr, b2 and decay. Gains and biases are not decayed."""
+    named = list(model.named_parameters())
+    groups = [dict(params=[p for _, p in named if p.dim() == 2], weight_decay=recipe["decay"]), dict(params=[p for _, p in named if p.dim() != 2], weight_decay=0.0)]
+    lr, b2 = recipe["lr"], recipe["b2"]
+    if kind == "adamw": one = torch.optim.AdamW(groups, lr=lr, betas=(0.9, b2))
+    elif kind == "adam": one = torch.optim.Adam([p for _, p in named], lr=lr, betas=(0.9, b2))
+    elif kind == "sgd": one = torch.optim.SGD(groups, lr=lr, momentum=0.9)
+    elif kind == "adafactor": one = torch.optim.Adafactor(groups, lr=lr)
+    elif kind == "lion": one = Lion(groups, lr=lr)
+    else:
+        inner = {n for n, p in named if p.dim() == 2 and any(part.isdigit() for part in n.split("."))}
+        rest = [p for n, p in named if n not in inner]
+        return Together(torch.optim.Muon([p for n, p in named if n in inner], lr=lr, weight_decay=recipe["decay"], adjust_lr_fn="match_rms_adamw"),
+                        torch.optim.AdamW(rest, lr=lr, betas=(0.9, b2), weight_decay=0.0))
+    return Together(one)
