@@ -6,7 +6,7 @@ use clap::Args;
 
 use super::source::Source;
 use super::{Exit, Run, inspect, output};
-use crate::terms::{Said, Severity, Tier};
+use crate::terms::{Severity, Tier};
 use crate::{daemon, report};
 
 /// Weighs a checkpoint and fails when something is found.
@@ -55,7 +55,9 @@ impl Run for Check {
             let tensors = reading.tensors.len();
             output::text(&format!("{}: {tensors} tensors, nothing found\n", self.path.display()))?;
         } else {
-            output::prose(&report::findings_text(&findings, &Said::default(), 0.0))?;
+            let newest = |_: &_| anyhow::Ok(Some(&reading));
+            let beside = report::Beside::default().with_kinds(&findings, newest)?;
+            output::prose(&report::findings_text(&findings, &beside))?;
         }
         let stands = findings.iter().any(|finding| finding.is_open() && finding.severity >= limit);
         Ok(if stands { Exit::Findings } else { Exit::Done })

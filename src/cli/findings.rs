@@ -37,10 +37,11 @@ impl Run for Findings {
         let run = self.run.as_deref().map(RunId::new);
         let text = match Source::open(&self.store.store)? {
             Source::Store(store) => {
-                let (findings, said) = (store.findings(run.as_ref())?, store.said()?);
+                let findings = store.findings(run.as_ref())?;
+                let beside = report::Beside::of(&store, &findings, now_seconds())?;
                 match self.format {
-                    Format::Text => report::findings_text(&findings, &said, now_seconds()),
-                    Format::Jsonl => report::findings_jsonl(&findings, &said, now_seconds()),
+                    Format::Text => report::findings_text(&findings, &beside),
+                    Format::Jsonl => report::findings_jsonl(&findings, &beside),
                 }
             }
             Source::Daemon(daemon) => {

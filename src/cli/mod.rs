@@ -8,6 +8,7 @@ mod check_config;
 mod demo;
 mod diff;
 mod distance;
+mod expect;
 mod explain;
 mod findings;
 mod history;
@@ -89,6 +90,7 @@ pub static COMMANDS: &[Command] = &[
     command::<findings::Findings>(),
     command::<said::Acknowledge>(),
     command::<said::Silence>(),
+    command::<expect::Expect>(),
     command::<history::History>(),
     command::<last_good::LastGood>(),
     command::<distance::Distance>(),

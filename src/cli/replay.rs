@@ -73,8 +73,9 @@ impl Run for Replay {
             bail!("no checkpoint below {}: nothing to weigh", display(&self.dirs));
         }
         if self.format.is_some() {
-            let (findings, said) = (pipeline.store().findings(None)?, pipeline.store().said()?);
-            output::text(&report::findings_jsonl(&findings, &said, now_seconds()))?;
+            let findings = pipeline.store().findings(None)?;
+            let beside = report::Beside::of(pipeline.store(), &findings, now_seconds())?;
+            output::text(&report::findings_jsonl(&findings, &beside))?;
         }
         output::remark(&format!(
             "{} runs, {} checkpoints weighed, {} known before, {} went away",

@@ -66,11 +66,12 @@ pub struct Silence {
     format: Format,
 }
 
+/// How an answer about something said is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum Format {
+pub enum Format {
     /// For people
     Text,
-    /// For scripts: the silence or acknowledgement as JSON, or a list of them
+    /// For scripts: what was said as JSON, or a list of it
     Json,
 }
 
@@ -135,7 +136,7 @@ impl Run for Silence {
 
 impl Format {
     /// One answer or a list of them; `nothing` stands for an empty list.
-    fn write(self, answer: &Value, line: fn(&Value) -> String, nothing: &str) -> anyhow::Result<Exit> {
+    pub fn write(self, answer: &Value, line: fn(&Value) -> String, nothing: &str) -> anyhow::Result<Exit> {
         let text = match (self, answer.as_array().map(Vec::as_slice)) {
             (Self::Json, _) => serde_json::to_string_pretty(answer)?,
             (Self::Text, Some([])) => nothing.to_owned(),

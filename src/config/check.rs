@@ -186,7 +186,8 @@ fn detect_settings(raw: &raw::Detect, text: &str) -> Result<detect::Settings, Er
     }
     let mut events = Vec::new();
     for event in &raw.expected {
-        events.extend(expected(event, text)?);
+        let meant = detect::Expected::of(event);
+        events.extend(meant.map_err(|error| Error::value(text, &["detect", "expected"], error))?);
     }
     let baseline = raw.baseline.as_ref().map(|run| detect::Baseline::named(&RunId::new(run)));
     Ok(detect::Settings { detectors, expected: events, baseline })
@@ -224,46 +225,6 @@ fn detector_settings(
         }
     }
     Ok(detect::DetectorSettings { enabled: choice.enabled, severity, parameters: choice.parameters.clone() })
-}
-
-/// Detectors that tell of a tensor that stands still: what `frozen` announces to all of them.
-const STANDING_STILL: [&str; 3] = ["frozen_tensor", "unchanged_tensor", "weight_update_ratio"];
-
-fn expected(raw: &raw::Expected, text: &str) -> Result<Vec<detect::Expected>, Error> {
-    let refuse = |message: String| Err(Error::value(text, &["detect", "expected"], message));
-    let frozen = !raw.frozen.is_empty();
-    if frozen && (raw.detector.is_some() || !raw.tensors.is_empty()) {
-        return refuse(String::from(
-            "`frozen` names detectors and tensors by itself; leave out `detector` and `tensors`",
-        ));
-    }
-    if !frozen && raw.detector.is_none() && raw.tensors.is_empty() {
-        return refuse(String::from(
-            "an entry needs `frozen`, `detector` or `tensors`: it would hide everything",
-        ));
-    }
-    if let Some(name) = raw.detector.as_deref()
-        && !detect::DETECTORS.iter().any(|detector| detector.entry().id == name)
-    {
-        return refuse(format!("no detector is called {name:?}; `weighbridge explain` lists them"));
-    }
-    if let (Some(from), Some(until)) = (raw.from_step, raw.until_step)
-        && from > until
-    {
-        return refuse(format!("from_step {from} is after until_step {until}: it would never begin"));
-    }
-    let entry = |detector: Option<&str>| detect::Expected {
-        run: raw.run.clone(),
-        detector: detector.map(str::to_owned),
-        tensors: if frozen { raw.frozen.clone() } else { raw.tensors.clone() },
-        from_step: raw.from_step,
-        until_step: raw.until_step,
-        why: raw.why.clone(),
-    };
-    Ok(match frozen {
-        true => STANDING_STILL.map(|detector| entry(Some(detector))).into(),
-        false => vec![entry(raw.detector.as_deref())],
-    })
 }
 
 fn export_settings(raw: &raw::Export, text: &str) -> Result<export::Settings, Error> {

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use serde::Deserialize;
 
 use super::range;
+use crate::terms::Planned;
 
 /// The whole document.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
@@ -129,7 +130,7 @@ impl Default for Weigh {
 pub struct Detect {
     pub baseline: Option<String>,
     pub detectors: BTreeMap<String, DetectorChoice>,
-    pub expected: Vec<Expected>,
+    pub expected: Vec<Planned>,
 }
 
 /// Choices for one detector: the two general ones, and its own parameters by name.
@@ -141,21 +142,6 @@ pub struct DetectorChoice {
     pub severity: Option<String>,
     #[serde(flatten)]
     pub parameters: BTreeMap<String, f64>,
-}
-
-/// A planned event.
-#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-#[allow(missing_docs)]
-pub struct Expected {
-    pub run: Option<String>,
-    pub detector: Option<String>,
-    pub tensors: Vec<String>,
-    /// Short for every detector that tells of standing still, with these tensors.
-    pub frozen: Vec<String>,
-    pub from_step: Option<u64>,
-    pub until_step: Option<u64>,
-    pub why: String,
 }
 
 /// What is exported.

@@ -19,7 +19,7 @@ use crate::measure::{self, Previous, Progress};
 use crate::store::{self, Store};
 use crate::terms::{
     Attempt, BlockSource, CheckpointFacts, Finding, History, Problem, ProblemKind, Reading, ReadingKey,
-    RunId, Step, TrainerState,
+    RunId, Said, Step, TrainerState,
 };
 use crate::{detect, model, tensor};
 
@@ -68,6 +68,8 @@ pub struct Pipeline {
     books: BTreeMap<RunId, Book>,
     /// Runs whose judge is in memory, least recently used first.
     recent: Vec<RunId>,
+    /// How it is judged, with what was announced by command as of that `Said`.
+    announced: Option<(Arc<Said>, Arc<detect::Settings>)>,
 }
 
 impl Pipeline {
@@ -78,8 +80,16 @@ impl Pipeline {
         stop: Arc<AtomicBool>,
         runs_in_memory: usize,
     ) -> Result<Self, store::Error> {
-        let mut pipeline =
-            Self { store, weighing, stop, runs_in_memory, books: BTreeMap::new(), recent: Vec::new() };
+        let mut pipeline = Self {
+            store,
+            weighing,
+            stop,
+            runs_in_memory,
+            books: BTreeMap::new(),
+            recent: Vec::new(),
+            announced: None,
+        };
+        pipeline.hear()?;
         for summary in pipeline.store.runs() {
             pipeline.book(&summary.run)?;
         }
@@ -89,6 +99,23 @@ impl Pipeline {
     /// Weighs and judges by these settings from the next checkpoint on.
     pub fn retune(&mut self, weighing: Weighing, runs_in_memory: usize) {
         (self.weighing, self.runs_in_memory) = (weighing, runs_in_memory);
+        self.announced = None;
+    }
+
+    /// Takes over what was announced since; from the next checkpoint on it is judged by that.
+    pub fn hear(&mut self) -> Result<(), store::Error> {
+        let said = self.store.said()?;
+        if self.announced.as_ref().is_none_or(|(heard, _)| !Arc::ptr_eq(heard, &said)) {
+            let settings = Arc::new(self.weighing.detect.with_announced(&said));
+            self.announced = Some((said, settings));
+        }
+        Ok(())
+    }
+
+    /// How it is judged, as of the last [`Pipeline::hear`].
+    fn judging(&self) -> Arc<detect::Settings> {
+        let heard = self.announced.as_ref().map(|(_, settings)| Arc::clone(settings));
+        heard.unwrap_or_else(|| Arc::new(self.weighing.detect.clone()))
     }
 
     /// The store that it commits to.
@@ -164,7 +191,7 @@ impl Pipeline {
 
     /// Runs whose next checkpoint is overdue and not told so yet. Reads nothing: it is asked all the time.
     pub fn late(&self, now_seconds: f64) -> Vec<RunId> {
-        let settings = &self.weighing.detect;
+        let settings = &*self.judging();
         let is_late = |book: &&Book| {
             let untold =
                 |rhythm: detect::Rhythm| rhythm.overdue_by(now_seconds, settings).any(|id| !book.is_told(id));
@@ -175,7 +202,8 @@ impl Pipeline {
 
     /// Findings about waiting for one run; committed like any other.
     pub fn overdue(&mut self, run: &RunId, now_seconds: f64) -> Result<Vec<Finding>, store::Error> {
-        let (store, settings) = (self.store.clone(), self.weighing.detect.clone());
+        self.hear()?;
+        let (store, settings) = (self.store.clone(), self.judging());
         self.touch(run);
         let book = self.book(run)?;
         let Some(rhythm) = book.rhythm() else { return Ok(Vec::new()) };
@@ -194,7 +222,8 @@ impl Pipeline {
     }
 
     fn judge_and_commit(&mut self, reading: Reading, begun: Instant) -> Result<Outcome, store::Error> {
-        let (store, settings) = (self.store.clone(), self.weighing.detect.clone());
+        self.hear()?;
+        let (store, settings) = (self.store.clone(), self.judging());
         self.touch(&reading.key.run);
         let book = self.book(&reading.key.run)?;
         let judged = judge_for(book, &store, reading.key.attempt)?;

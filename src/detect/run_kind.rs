@@ -23,6 +23,18 @@ pub enum RunKind {
     Pretraining,
 }
 
+impl RunKind {
+    /// In words.
+    pub const fn words(self) -> &'static str {
+        match self {
+            Self::Adapters => "adapters",
+            Self::ReinforcementLike => "like reinforcement learning",
+            Self::FineTuning => "fine-tuning",
+            Self::Pretraining => "pretraining",
+        }
+    }
+}
+
 /// First log lines later than this say nothing about the beginning: the loss may have fallen already.
 const FIRST_STEP_MAX: u64 = 100;
 /// First loss over that of guessing (ln of the vocabulary): fresh models lie at 0.9 to 1.1.

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use super::figures::run::{self as pictures, Column, Compare};
 use super::figures::{Choice, Figure, FigureDef, Material, checkpoint, heads};
-use super::{Answer, Weights, answers, finding_json, gather, inspect_json, page};
+use super::{Answer, Beside, Weights, answers, finding_json, gather, inspect_json, page};
 use crate::store::{Error, Store};
 use crate::terms::{Catalog, Reading, RunId, SubjectKind};
 
@@ -50,8 +50,8 @@ pub fn report_html(
     now_seconds: f64,
 ) -> Result<Option<String>, Error> {
     let Some(reading) = store.latest(run)? else { return Ok(None) };
-    let said = store.said()?;
     let mut findings = store.findings(Some(run))?;
+    let beside = Beside::of(store, &findings, now_seconds)?;
     findings.sort_by(|a, b| b.severity.cmp(&a.severity).then(b.step.cmp(&a.step)));
     let look = |metric: &str, kind| {
         let series = store.series(run, metric, &|subject| subject.kind() == kind)?;
@@ -79,7 +79,7 @@ pub fn report_html(
         "lead": format!("{} checkpoints, newest: {}", keys.len(), lead(&reading)),
         "answers": answers(&reading),
         "problems": [],
-        "findings": findings.iter().map(|found| finding_json(found, said.of(found, now_seconds))).collect::<Vec<_>>(),
+        "findings": findings.iter().map(|found| finding_json(found, &beside)).collect::<Vec<_>>(),
         "sections": [
             section("Findings, before and after", &evidence),
             section("Over the run", &over_steps),

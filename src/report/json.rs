@@ -4,10 +4,11 @@ use std::collections::{BTreeMap, HashSet};
 
 use serde_json::{Map, Value, json};
 
-use super::Answer;
+use super::{Answer, Beside};
+use crate::detect::run_kind;
 use crate::terms::{
-    Catalog, Category, Finding, MetricName, Problem, Quiet, Reading, Reason, RunStatus, Samples, Severity,
-    Subject, SubjectReading, TensorReading, Unit,
+    Catalog, Category, Finding, MetricName, Problem, Reading, Reason, RunStatus, Samples, Severity, Subject,
+    SubjectReading, TensorReading, Unit,
 };
 
 /// One reading as JSON: `checkpoint`, `tensors`, `layers` (with their heads), `model` and `answers`.
@@ -115,6 +116,7 @@ fn model(reading: &Reading, catalog: &Catalog) -> Value {
     let inventory = Inventory::of(reading);
     let mut row = json!({
         "family": reading.family,
+        "kind": run_kind(reading),
         "tensors": reading.tensors.len(),
         "elements": inventory.elements,
         "bytes": inventory.bytes,
@@ -215,8 +217,9 @@ pub fn problem_json(problem: &Problem) -> Value {
 }
 
 /// A finding as JSON: the fields that `findings --format jsonl` promises, and all others. `silenced` and
-/// `acknowledged` say why it calls nobody, if so.
-pub fn finding_json(finding: &Finding, quiet: Quiet<'_>) -> Value {
+/// `acknowledged` say why it calls nobody, if so, and `run_kind` what kind of run it is of.
+pub fn finding_json(finding: &Finding, beside: &Beside) -> Value {
+    let quiet = beside.quiet(finding);
     json!({
         "id": finding.id,
         "run": finding.run,
@@ -236,6 +239,7 @@ pub fn finding_json(finding: &Finding, quiet: Quiet<'_>) -> Value {
         "last_good_step": finding.last_good_step,
         "silenced": quiet.silence,
         "acknowledged": quiet.acknowledgement,
+        "run_kind": beside.kind(finding),
     })
 }
 
@@ -253,6 +257,7 @@ pub fn overview(status: &RunStatus) -> Value {
         "max_steps": latest.and_then(|reading| reading.trainer.max_steps),
         "timestamp_seconds": latest.map(|reading| reading.checkpoint.timestamp_seconds),
         "family": latest.map(|reading| reading.family.clone()),
+        "kind": latest.and_then(run_kind),
         "elements": latest.map(|reading| Inventory::of(reading).elements),
         "coverage_ratio": latest.map(Reading::coverage_ratio),
         "loss": latest.and_then(|reading| reading.trainer.loss()),

@@ -9,6 +9,7 @@
 //! from a [`Weights`] that the caller opened while the files exist.
 
 mod answers;
+mod beside;
 mod diff;
 pub mod distances;
 pub mod figures;
@@ -22,6 +23,7 @@ mod terminal;
 mod weights;
 
 pub use answers::{Answer, Verdict, answers};
+pub use beside::Beside;
 pub use diff::{diff, diff_json, diff_text};
 pub use history::{HistoryFormat, history, history_json, subject_words};
 pub use html::{inspect_html, overlay_html, report_html};

@@ -17,6 +17,7 @@
 //! | `o` target NUL key | what that receiver has taken |
 //! | `k` run id | that somebody knows of a finding |
 //! | `z` id | a silence |
+//! | `e` id | what is expected of a run: an announcement |
 //!
 //! Sketches and quantiles are not in the database but in the journal, under the commit's number. The first
 //! schema had them here, under `s` and `q` with run, attempt and step.
@@ -37,6 +38,7 @@ pub const JUDGE: u8 = b'j';
 pub const OUTBOX: u8 = b'o';
 pub const ACKNOWLEDGED: u8 = b'k';
 pub const SILENCE: u8 = b'z';
+pub const ANNOUNCED: u8 = b'e';
 pub const SKETCHES: u8 = b's';
 pub const QUANTILES: u8 = b'q';
 
@@ -117,6 +119,10 @@ pub fn acknowledged(run: u32, id: &str) -> Vec<u8> {
 
 pub fn silence(id: &str) -> Vec<u8> {
     key(SILENCE, &[id.as_bytes()])
+}
+
+pub fn announced(id: &str) -> Vec<u8> {
+    key(ANNOUNCED, &[id.as_bytes()])
 }
 
 pub fn judge(run: u32, attempt: Attempt) -> Vec<u8> {

@@ -1,11 +1,11 @@
-//! What people said about findings. Nothing of it is ever removed but with its run: a silence is ended by a
-//! new version of it, an acknowledgement taken back likewise, so that it can be told later who said what.
+//! What people said. Nothing of it is ever removed but with its run: a silence is ended by a new version of
+//! it, an acknowledgement or announcement taken back likewise, so that it can be told later who said what.
 
 use std::sync::{Arc, MutexGuard, PoisonError};
 
 use super::changes::Changes;
 use super::{Error, Store, codec, keys};
-use crate::terms::{Acknowledgement, Said, Silence};
+use crate::terms::{Acknowledgement, Announcement, Said, Silence};
 
 impl Store {
     /// Everything that was said. The same `Arc` until something new is: who asks often can tell by that.
@@ -14,7 +14,7 @@ impl Store {
             return Ok(Arc::clone(said));
         }
         let said = self.read_through(|| {
-            let (mut silences, mut known) = (Vec::new(), Vec::new());
+            let (mut silences, mut known, mut announced) = (Vec::new(), Vec::new(), Vec::new());
             let damaged = |key: &[u8], error| Error::damaged(key.escape_ascii().to_string(), error);
             self.inner.database.scan(&[keys::SILENCE], |key, value| {
                 silences.push(codec::read_silence(value).map_err(|error| damaged(key, error))?);
@@ -24,7 +24,11 @@ impl Store {
                 known.push(codec::read_acknowledgement(value).map_err(|error| damaged(key, error))?);
                 Ok(())
             })?;
-            Ok(Arc::new(Said::new(silences, known)))
+            self.inner.database.scan(&[keys::ANNOUNCED], |key, value| {
+                announced.push(codec::read_announcement(value).map_err(|error| damaged(key, error))?);
+                Ok(())
+            })?;
+            Ok(Arc::new(Said::new(silences, known).with_announcements(announced)))
         })?;
         Ok(Arc::clone(self.said_now().get_or_insert(said)))
     }
@@ -41,6 +45,13 @@ impl Store {
     pub fn silence(&self, silence: &Silence) -> Result<(), Error> {
         let mut changes = Changes::default();
         changes.put(keys::silence(&silence.id), codec::write_silence(silence));
+        self.say(&changes)
+    }
+
+    /// Keeps what is planned, or that it is taken back; on disk when it returns.
+    pub fn keep_announcement(&self, announcement: &Announcement) -> Result<(), Error> {
+        let mut changes = Changes::default();
+        changes.put(keys::announced(&announcement.id), codec::write_announcement(announcement));
         self.say(&changes)
     }
 

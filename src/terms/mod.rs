@@ -15,6 +15,7 @@ mod memory;
 mod metric;
 mod model;
 mod outcome;
+mod planned;
 mod reading;
 mod said;
 mod sketch;
@@ -31,6 +32,7 @@ pub use memory::{Memory, NoMemory, Sketches};
 pub use metric::{Family, MetricDef, MetricName, SubjectKind, Tier, Unit};
 pub use model::{AttentionParts, Category, HeadAxis, HeadPart, Meaning, ModelMap, Role};
 pub use outcome::{Problem, ProblemKind, Reason};
+pub use planned::{Announcement, Planned};
 pub use reading::{
     CheckpointFacts, FileStamp, Reading, Samples, Sketch, SkippedTensor, StepSource, SubjectReading,
     TensorFacts, TensorReading,

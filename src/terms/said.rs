@@ -1,14 +1,14 @@
-//! What people said about findings: that they know, or that nobody is to be called for a while.
+//! What people said: that they know of a finding, that nobody is to be called for a while, what is planned.
 //!
-//! None of it changes a finding or its judgement. It only changes who is told: a finding that is *quiet*
-//! stands, is shown with the reason, and calls nobody.
+//! What is said about findings changes none of them, nor its judgement. It only changes who is told: a finding
+//! that is *quiet* stands, is shown with the reason, and calls nobody. What is planned is the judge's to know.
 
 use std::collections::BTreeMap;
 
 use globset::GlobMatcher;
 use serde::Serialize;
 
-use super::{Finding, FindingId, RunId, Severity};
+use super::{Announcement, Finding, FindingId, RunId, Severity};
 
 /// Somebody knows of a finding: it is not told again unless it grows graver. Its end is told.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -53,6 +53,8 @@ pub struct Said {
     pub silences: Vec<Silence>,
     /// Acknowledgements by finding, those taken back too.
     pub acknowledgements: BTreeMap<FindingId, Acknowledgement>,
+    /// What was announced, in the order in which that was said, what was taken back too.
+    pub announcements: Vec<Announcement>,
     /// Run and tensor globs of each silence.
     #[serde(skip)]
     globs: Vec<(Pattern, Option<Pattern>)>,
@@ -103,7 +105,26 @@ impl Said {
             .collect();
         let acknowledgements =
             acknowledgements.into_iter().map(|known| (known.finding.clone(), known)).collect();
-        Self { silences, acknowledgements, globs }
+        Self { silences, acknowledgements, announcements: Vec::new(), globs }
+    }
+
+    /// The same with what was announced, in any order.
+    #[must_use]
+    pub fn with_announcements(mut self, mut announcements: Vec<Announcement>) -> Self {
+        announcements.sort_by(|a, b| a.at_seconds.total_cmp(&b.at_seconds).then_with(|| a.id.cmp(&b.id)));
+        self.announcements = announcements;
+        self
+    }
+
+    /// What is announced and was not taken back.
+    pub fn announced(&self) -> impl Iterator<Item = &Announcement> {
+        self.announcements.iter().filter(|announcement| !announcement.withdrawn)
+    }
+
+    /// What is announced of a run.
+    pub fn announced_for<'a>(&'a self, run: &'a RunId) -> impl Iterator<Item = &'a Announcement> {
+        let speaks_of = |glob: &String| Pattern::new(glob).matches(run.as_str());
+        self.announced().filter(move |announcement| announcement.planned.run.as_ref().is_none_or(speaks_of))
     }
 
     /// What was said about a finding and holds at `now_seconds` since 1970.

@@ -1,11 +1,11 @@
-//! What people may say about findings: made here for the API, and for the commands where no daemon runs.
+//! What people may say: made here for the API, and for the commands where no daemon runs.
 
 use globset::Glob;
 use serde::{Deserialize, Serialize};
 
-use crate::detect::DETECTORS;
+use crate::detect::{DETECTORS, Expected};
 use crate::store::{self, Store};
-use crate::terms::{Acknowledgement, Finding, Said, Silence};
+use crate::terms::{Acknowledgement, Announcement, Finding, Planned, Said, Silence};
 
 /// Longest reason.
 const WHY_MAX: usize = 1000;
@@ -53,9 +53,7 @@ pub struct Known {
 
 /// Makes a silence.
 pub fn silence(store: &Store, wanted: Wanted, now_seconds: f64) -> Result<Silence, Error> {
-    for glob in [Some(&wanted.run), wanted.tensor.as_ref()].into_iter().flatten() {
-        Glob::new(glob).map_err(|error| Error::Asked(error.to_string()))?;
-    }
+    check_globs([Some(&wanted.run), wanted.tensor.as_ref()].into_iter().flatten())?;
     if let Some(detector) = &wanted.detector {
         let is_known = DETECTORS.iter().any(|known| known.entry().id == detector)
             || store.findings(None)?.iter().any(|finding| finding.detector == *detector);
@@ -72,9 +70,8 @@ pub fn silence(store: &Store, wanted: Wanted, now_seconds: f64) -> Result<Silenc
     if why.is_empty() {
         return Err(Error::Asked("say why: who finds the silence later needs to know".into()));
     }
-    let text = format!("{wanted:?} {now_seconds}");
     let silence = Silence {
-        id: format!("{:016x}", xxhash_rust::xxh3::xxh3_64(text.as_bytes())),
+        id: id_of(&wanted, now_seconds),
         run: wanted.run,
         detector: wanted.detector,
         tensor: wanted.tensor,
@@ -127,12 +124,48 @@ pub fn withdraw(store: &Store, finding: &str) -> Result<Acknowledgement, Error> 
     Ok(known)
 }
 
+/// Announces what is planned: from the next checkpoint on it is no fault.
+pub fn announce(store: &Store, mut planned: Planned, now_seconds: f64) -> Result<Announcement, Error> {
+    check_globs(planned.run.iter().chain(&planned.tensors).chain(&planned.frozen))?;
+    Expected::of(&planned).map_err(Error::Asked)?;
+    planned.why = reason(&planned.why)?;
+    if planned.why.is_empty() {
+        return Err(Error::Asked("say why: who finds the announcement later needs to know".into()));
+    }
+    let id = id_of(&planned, now_seconds);
+    let announcement = Announcement { id, planned, at_seconds: now_seconds, withdrawn: false };
+    store.keep_announcement(&announcement)?;
+    Ok(announcement)
+}
+
+/// Takes it back: from the next checkpoint on it is judged as ever.
+pub fn withdraw_announcement(store: &Store, id: &str) -> Result<Announcement, Error> {
+    let said = store.said()?;
+    let standing = said.announced();
+    let mut announcement =
+        one(standing, id, |announcement| &announcement.id, "announcement that holds")?.clone();
+    announcement.withdrawn = true;
+    store.keep_announcement(&announcement)?;
+    Ok(announcement)
+}
+
 /// Silences and acknowledgements that hold, in the order in which they were made.
 pub fn holding(said: &Said, now_seconds: f64) -> (Vec<&Silence>, Vec<&Acknowledgement>) {
     let silences = said.silences.iter().filter(|silence| silence.until_seconds > now_seconds);
     let mut known: Vec<_> = said.acknowledgements.values().filter(|known| !known.withdrawn).collect();
     known.sort_by(|a, b| a.at_seconds.total_cmp(&b.at_seconds));
     (silences.collect(), known)
+}
+
+fn check_globs<'a>(globs: impl IntoIterator<Item = &'a String>) -> Result<(), Error> {
+    let read = |glob: &String| Glob::new(glob).map(drop).map_err(|error| Error::Asked(error.to_string()));
+    globs.into_iter().try_for_each(read)
+}
+
+/// Named by what it says and when, so that the same said twice is two.
+fn id_of(wanted: &impl std::fmt::Debug, now_seconds: f64) -> String {
+    let text = format!("{wanted:?} {now_seconds}");
+    format!("{:016x}", xxhash_rust::xxh3::xxh3_64(text.as_bytes()))
 }
 
 fn reason(why: &str) -> Result<String, Error> {

@@ -9,6 +9,7 @@
 //! at 16 model metric = 0            the model's own metrics
 //! at 16 TENSORS drop                also: hash_of 5, equals TENSOR, sketch_of TENSOR, shape 8x8, dtype BF16
 //! at 16 problem truncated FILE      also: unreadable, malformed, missing, bug
+//! at 16 wait 800                    so many seconds go by after the checkpoint, and the daemon looks at its clock
 //! at 16.. log loss = 5.6            also learning_rate, grad_norm; NaN may be given
 //! tied A B
 //! baseline PROPERTIES                a stored run to compare with: those of `series`, and size=1.5 for its weights
@@ -156,6 +157,15 @@ impl Case {
         checkpoint as u64 * self.series.every
     }
 
+    /// Seconds that go by after a checkpoint, counted from 1, until the clock is asked.
+    pub fn waits(&self, checkpoint: usize) -> impl Iterator<Item = f64> + '_ {
+        let here = move |change: &&Change| (change.from..=change.to).contains(&checkpoint);
+        self.changes.iter().filter(here).filter_map(|change| match &change.words[..] {
+            [word, seconds] if word == "wait" => seconds.parse().ok(),
+            _ => None,
+        })
+    }
+
     /// All readings, broken as the script says.
     pub fn readings(&self) -> impl Iterator<Item = Reading> + '_ {
         (1..=self.series.checkpoints).map(|checkpoint| {
@@ -176,6 +186,8 @@ impl Case {
 
     fn apply(&self, reading: &mut Reading, change: &Change, checkpoint: usize, words: &[&str]) -> Option<()> {
         match words {
+            // The clock is no part of a reading: see `Case::waits`.
+            ["wait", _] => {}
             ["problem", kind, file] => {
                 reading.problems.push(problem(kind, file)?);
                 if *kind != "bug" && !file.ends_with("state.json") {

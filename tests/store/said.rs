@@ -4,7 +4,9 @@ use std::fs;
 use std::sync::Arc;
 
 use weighbridge::store::{Settings, Store};
-use weighbridge::terms::{Acknowledgement, Catalog, FindingId, RunId, Severity, Silence};
+use weighbridge::terms::{
+    Acknowledgement, Announcement, Catalog, FindingId, Planned, RunId, Severity, Silence,
+};
 
 use super::make::{finding, model_reading, open, settings};
 
@@ -31,6 +33,17 @@ fn known(run: &str, withdrawn: bool) -> Acknowledgement {
     }
 }
 
+fn announcement(id: &str, withdrawn: bool) -> Announcement {
+    let planned = Planned {
+        run: Some("r*".into()),
+        frozen: vec!["h.0.*".into(), "wte".into()],
+        from_step: Some(1 << 40),
+        why: "planned".into(),
+        ..Planned::default()
+    };
+    Announcement { id: id.into(), planned, at_seconds: 3.0, withdrawn }
+}
+
 #[test]
 fn it_outlives_the_database_compaction_and_a_backup_and_goes_with_its_run() {
     let dir = tempfile::tempdir().unwrap();
@@ -44,6 +57,9 @@ fn it_outlives_the_database_compaction_and_a_backup_and_goes_with_its_run() {
     store.silence(&silence("s1", 50.0)).unwrap();
     store.silence(&silence("s2", 90.0)).unwrap();
     store.silence(&silence("s1", 20.0)).unwrap();
+    store.keep_announcement(&announcement("e2", false)).unwrap();
+    store.keep_announcement(&announcement("e1", false)).unwrap();
+    store.keep_announcement(&announcement("e1", true)).unwrap();
     let said = store.said().unwrap();
     assert!(Arc::ptr_eq(&said, &store.said().unwrap()), "read once");
     assert_eq!(said.silences, [silence("s1", 20.0), silence("s2", 90.0)]);
@@ -59,6 +75,8 @@ fn it_outlives_the_database_compaction_and_a_backup_and_goes_with_its_run() {
         let said = store.said().unwrap();
         assert_eq!(said.silences, [silence("s1", 20.0), silence("s2", 90.0)]);
         assert_eq!(said.acknowledgements.values().cloned().collect::<Vec<_>>(), [known("r", false)]);
+        assert_eq!(said.announcements, [announcement("e1", true), announcement("e2", false)]);
+        assert_eq!(said.announced().collect::<Vec<_>>(), [&announcement("e2", false)]);
         assert!(store.verify().unwrap().damage.is_empty());
     };
     fs::remove_dir_all(dir.path().join("db")).unwrap();

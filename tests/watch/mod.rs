@@ -3,6 +3,7 @@
 mod attempts;
 mod baseline;
 mod commands;
+mod expect;
 mod idle;
 mod inside;
 mod last_good;

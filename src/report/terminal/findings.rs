@@ -1,18 +1,19 @@
 //! Findings as lines.
 
 use super::paint::{Terminal, plain};
+use crate::report::Beside;
 use crate::report::json::finding_json;
 use crate::report::number::time;
-use crate::terms::{Finding, Quiet, Said};
+use crate::terms::{Finding, Quiet};
 
-/// One JSON object a line; what was said about each is as of `now_seconds`.
-pub fn findings_jsonl(findings: &[Finding], said: &Said, now_seconds: f64) -> String {
-    let line = |finding| format!("{}\n", finding_json(finding, said.of(finding, now_seconds)));
+/// One JSON object a line.
+pub fn findings_jsonl(findings: &[Finding], beside: &Beside) -> String {
+    let line = |finding| format!("{}\n", finding_json(finding, beside));
     findings.iter().map(line).collect()
 }
 
 /// What, where, why and what to do, one paragraph a finding.
-pub fn findings_text(findings: &[Finding], said: &Said, now_seconds: f64) -> String {
+pub fn findings_text(findings: &[Finding], beside: &Beside) -> String {
     if findings.is_empty() {
         return "no findings\n".to_owned();
     }
@@ -44,7 +45,10 @@ pub fn findings_text(findings: &[Finding], said: &Said, now_seconds: f64) -> Str
         if let Some(step) = finding.last_good_step {
             out.push_str(&format!("    last good: step {step}\n"));
         }
-        for line in quiet_lines(said.of(finding, now_seconds)) {
+        if let Some(kind) = beside.kind(finding) {
+            out.push_str(&format!("    kind of run: {}\n", kind.words()));
+        }
+        for line in quiet_lines(beside.quiet(finding)) {
             out.push_str(&format!("    {line}\n"));
         }
         out.push_str(&format!("    id: {}\n", finding.id));

@@ -3,6 +3,7 @@
 use comfy_table::{Cell, CellAlignment, Table, presets};
 
 use super::paint::{Terminal, bar, hung, plain, spark, tail, wrapped};
+use crate::detect::run_kind;
 use crate::report::Answer;
 use crate::report::json::Inventory;
 use crate::report::number::{bytes, count, short};
@@ -30,6 +31,7 @@ fn header(out: &mut String, reading: &Reading, terminal: &Terminal) {
     line(out, &terminal.heading(&title));
     let facts = &reading.checkpoint;
     let mut parts = vec![plain(&facts.path.to_string_lossy()), facts.layout.clone(), bytes(facts.bytes())];
+    parts.extend(run_kind(reading).map(|kind| kind.words().to_owned()));
     if let Some(loss) = reading.trainer.loss() {
         parts.push(format!("loss {}", short(loss)));
     }

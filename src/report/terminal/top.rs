@@ -10,7 +10,11 @@ use crate::terms::Severity;
 
 /// Points of a loss line on a wide terminal.
 const SPARK: usize = 24;
-/// Everything of a row but name, bar and loss line, with the spaces between.
+/// Width of the kind of run, with the space before it.
+const KIND: usize = 20;
+/// Narrower terminals have better use for it.
+const KIND_COLUMNS_MIN: usize = 110;
+/// Everything of a row but name, kind, bar and loss line, with the spaces between.
 const OTHERS: usize = 54;
 
 /// The published state, as `/api/v1/state` answers it, as a table; `now_seconds` since 1970 gives the ages.
@@ -91,6 +95,7 @@ fn worst_finding(run: &Value, terminal: &Terminal) -> Option<String> {
 /// How wide the parts are that can give way.
 struct Layout {
     name: usize,
+    kind: bool,
     spark: usize,
     bar: usize,
 }
@@ -100,18 +105,22 @@ impl Layout {
         let longest =
             runs.iter().filter_map(|run| run["run"].as_str()).map(|name| name.chars().count()).max();
         let longest = longest.unwrap_or(0).max(12);
-        let room = terminal.columns.saturating_sub(OTHERS);
+        let kind = terminal.columns >= KIND_COLUMNS_MIN && runs.iter().any(|run| run["kind"].is_string());
+        let room = terminal.columns.saturating_sub(OTHERS + if kind { KIND } else { 0 });
         let spark = room.saturating_sub(longest + 2).min(SPARK);
         let spark = if spark < 8 { 0 } else { spark };
         let bar = room.saturating_sub(longest + spark + 2).min(8);
         let bar = if bar < 4 { 0 } else { bar };
         let name = room.saturating_sub(spark + bar + 1).clamp(12, longest);
-        Self { name, spark, bar }
+        Self { name, kind, spark, bar }
     }
 
     fn header(&self) -> Vec<(&'static str, CellAlignment)> {
-        let mut header =
-            vec![("run", Left), ("step", Right), ("done", Right), ("age", Right), ("loss", Right)];
+        let mut header = vec![("run", Left)];
+        if self.kind {
+            header.push(("kind", Left));
+        }
+        header.extend([("step", Right), ("done", Right), ("age", Right), ("loss", Right)]);
         if self.spark > 0 {
             header.push(("over time", Left));
         }
@@ -126,13 +135,16 @@ impl Layout {
             let space = if self.bar > 0 { " " } else { "" };
             format!("{}{space}{:3.0} %", bar(share, self.bar), share * 100.0)
         };
-        let mut row = vec![
-            tail(run["run"].as_str().unwrap_or(""), self.name),
+        let mut row = vec![tail(run["run"].as_str().unwrap_or(""), self.name)];
+        if self.kind {
+            row.push(run["kind"].as_str().unwrap_or("–").replace('_', " "));
+        }
+        row.extend([
             step.map_or("–".to_owned(), count),
             share.map_or(String::new(), done),
             run["timestamp_seconds"].as_f64().map_or("–".to_owned(), |time| age(now_seconds - time)),
             run["loss"].as_f64().map_or("–".to_owned(), short),
-        ];
+        ]);
         if self.spark > 0 {
             let losses = run["losses"].as_array().into_iter().flatten();
             let losses: Vec<f64> = losses.map(|point| point[1].as_f64().unwrap_or(f64::NAN)).collect();
@@ -207,6 +219,7 @@ mod tests {
                 "run": format!("a-long-name-of-a-run-that-somebody-gave-{i}"), "step": 12_000 + i, "max_steps": 24_000,
                 "timestamp_seconds": 100.0, "loss": 2.5, "losses": (0..99).map(|x| [x, 99 - x]).collect::<Vec<_>>(),
                 "open": { "critical": sick, "warning": 0, "info": 0 }, "last_good": { "step": 11_000 },
+                "kind": "reinforcement_like",
                 "first_open": (i == 0).then(|| json!({ "severity": "critical", "summary": "x".repeat(200) })),
             })
         };
@@ -217,6 +230,7 @@ mod tests {
             let text = top_text(&state, 220.0, &terminal);
             let widest = text.lines().map(|line| line.chars().count()).max().unwrap();
             assert!(widest <= columns, "{widest} characters on {columns} columns\n{text}");
+            assert_eq!(text.contains("reinforcement like"), columns >= KIND_COLUMNS_MIN, "{text}");
             assert!(text.lines().count() < rows, "{} lines on {rows} rows\n{text}", text.lines().count());
         }
     }

@@ -1,7 +1,7 @@
-//! What people said about findings.
+//! What people said.
 
 use super::{Malformed, Reader, Writer};
-use crate::terms::{Acknowledgement, FindingId, RunId, Severity, Silence};
+use crate::terms::{Acknowledgement, Announcement, FindingId, Planned, RunId, Severity, Silence};
 
 const FORM: u8 = 1;
 
@@ -63,4 +63,37 @@ pub fn read_silence(bytes: &[u8]) -> Result<Silence, Malformed> {
     };
     reader.end()?;
     Ok(silence)
+}
+
+/// Writes an announcement.
+pub fn write_announcement(announcement: &Announcement) -> Vec<u8> {
+    let planned = &announcement.planned;
+    let mut writer = Writer::default();
+    writer.u8(FORM);
+    writer.text(&announcement.id);
+    writer.optional(planned.run.as_deref(), Writer::text);
+    writer.optional(planned.detector.as_deref(), Writer::text);
+    for globs in [&planned.tensors, &planned.frozen] {
+        writer.list(globs, |writer, glob| writer.text(glob));
+    }
+    writer.optional(planned.from_step, Writer::u64);
+    writer.optional(planned.until_step, Writer::u64);
+    writer.text(&planned.why);
+    writer.f64(announcement.at_seconds);
+    writer.u8(u8::from(announcement.withdrawn));
+    writer.0
+}
+
+/// Reads an announcement.
+pub fn read_announcement(bytes: &[u8]) -> Result<Announcement, Malformed> {
+    let mut reader = Reader(bytes);
+    reader.form(FORM)?;
+    let id = reader.string()?;
+    let (run, detector) = (reader.optional(Reader::string)?, reader.optional(Reader::string)?);
+    let (tensors, frozen) = (reader.list(Reader::string)?, reader.list(Reader::string)?);
+    let (from_step, until_step) = (reader.optional(Reader::u64)?, reader.optional(Reader::u64)?);
+    let planned = Planned { run, detector, tensors, frozen, from_step, until_step, why: reader.string()? };
+    let announcement = Announcement { id, planned, at_seconds: reader.f64()?, withdrawn: reader.flag()? };
+    reader.end()?;
+    Ok(announcement)
 }

@@ -11,7 +11,7 @@ use super::asked::{Answered, Asked, FORMAT, LIMIT, OFFSET, OPEN, RUN, Refusal, S
 use super::{Answer, Route};
 use crate::report::figures::run::evidence;
 use crate::report::gather;
-use crate::report::{finding_json, findings_jsonl, findings_text};
+use crate::report::{Beside, finding_json, findings_jsonl, findings_text};
 use crate::telemetry::now_seconds;
 use crate::terms::{FindingId, RunId, Severity};
 use crate::web::app::Site;
@@ -50,15 +50,16 @@ async fn findings(State(site): State<Site>, Query(asked): Query<Asked>) -> Answe
             None => Severity::Info,
         };
         let mut found = site.store.findings(run.as_ref())?;
-        let (said, now) = (site.store.said()?, now_seconds());
         found.retain(|f| f.severity >= least && (asked.open != Some(true) || f.is_open()));
+        let beside =
+            Beside::new(site.store.said()?, now_seconds()).with_kinds(&found, |run| site.latest(run))?;
         let text = |kind: &'static str, text: String| ([(header::CONTENT_TYPE, kind)], text).into_response();
         Ok(match asked.format.as_deref() {
-            Some("text") => text("text/plain; charset=utf-8", findings_text(&found, &said, now)),
-            Some("jsonl") => text("application/jsonl; charset=utf-8", findings_jsonl(&found, &said, now)),
+            Some("text") => text("text/plain; charset=utf-8", findings_text(&found, &beside)),
+            Some("jsonl") => text("application/jsonl; charset=utf-8", findings_jsonl(&found, &beside)),
             None | Some("json") => {
                 found.sort_by(|a, b| b.opened_at.total_cmp(&a.opened_at).then(b.step.cmp(&a.step)));
-                Json(asked.page(found.iter().map(|f| finding_json(f, said.of(f, now))))).into_response()
+                Json(asked.page(found.iter().map(|f| finding_json(f, &beside)))).into_response()
             }
             Some(other) => {
                 return Err(Refusal::bad(format!("findings are json, jsonl or text, not {other}")));
@@ -75,8 +76,9 @@ async fn finding(State(site): State<Site>, Path((run, id)): Path<(String, String
         let finding = site.store.finding(&run, &FindingId(id.clone()))?.ok_or_else(missing)?;
         let look = |metric: &str, kind| site.columns(&run, metric, kind);
         let figure = evidence(&finding, &gather::trails(&site.catalog, &finding, look)?);
-        let said = site.store.said()?;
-        let finding = finding_json(&finding, said.of(&finding, now_seconds()));
+        let beside = Beside::new(site.store.said()?, now_seconds());
+        let beside = beside.with_kinds(std::slice::from_ref(&finding), |run| site.latest(run))?;
+        let finding = finding_json(&finding, &beside);
         Ok(Json(json!({ "finding": finding, "figures": [figure] })))
     })
     .await

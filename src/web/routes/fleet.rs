@@ -13,7 +13,7 @@ use tokio_stream::{Stream, StreamExt};
 
 use super::asked::{Answered, Asked, LIMIT, OFFSET, QUERY, work};
 use super::{Answer, Route};
-use crate::report::{finding_json, overview};
+use crate::report::{Beside, finding_json, overview};
 use crate::telemetry::now_seconds;
 use crate::terms::{RunStatus, Severity, Snapshot};
 use crate::web::app::Site;
@@ -90,7 +90,12 @@ pub fn row(site: &Site, status: &RunStatus) -> Value {
     let strip: Vec<Value> = cells.collect();
     if let Some(row) = row.as_object_mut() {
         row.insert("strip".to_owned(), json!(strip));
-        let first = status.open.first().map(|f| finding_json(f, site.said().of(f, now_seconds())));
+        let first = status.open.first().map(|finding| {
+            let newest = |_: &_| Ok::<_, Infallible>(status.latest.clone());
+            let Ok(beside) =
+                Beside::new(site.said(), now_seconds()).with_kinds(std::slice::from_ref(finding), newest);
+            finding_json(finding, &beside)
+        });
         row.insert("first_open".to_owned(), first.unwrap_or_default());
     }
     row

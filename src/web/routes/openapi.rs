@@ -139,7 +139,7 @@ fn schemas() -> Value {
         ]),
         "Run": object(&[
             ("run", "string"), ("status", "object?"), ("family", "string?"), ("kind", "string?"), ("regimes", "array"),
-            ("layers", "integer"), ("steps", "array"), ("tensors", "array"), ("metrics", "array"),
+            ("expected", "array"), ("layers", "integer"), ("steps", "array"), ("tensors", "array"), ("metrics", "array"),
         ]),
         "Checkpoint": object(&[
             ("attempt", "integer"), ("step", "integer"), ("timestamp_seconds", "number"), ("bytes", "integer"),
@@ -178,6 +178,8 @@ fn schemas() -> Value {
             ("withdrawn", "boolean"),
         ]),
         "AcknowledgementWanted": object(&[("finding", "string"), ("why", "string?")]),
+        "Announcement": announcement(&["id", "at_seconds", "withdrawn"]),
+        "AnnouncementWanted": announcement(&[]),
         "Distance": object(&[
             ("distance", "number"), ("relative", "number?"), ("cosine", "number"), ("standard_error", "number"),
             ("cosine_standard_error", "number"), ("tensors", "array"), ("not_compared", "array"),
@@ -215,6 +217,7 @@ fn finding() -> Value {
         ("last_good_step", "integer?"),
         ("silenced", "object?"),
         ("acknowledged", "object?"),
+        ("run_kind", "string?"),
     ])
 }
 
@@ -231,6 +234,23 @@ fn silence(own: &[&'static str]) -> Value {
     ];
     let is_given = |name: &str| !["id", "at_seconds"].contains(&name) || own.contains(&name);
     object(&fields.into_iter().filter(|(name, _)| is_given(name)).collect::<Vec<_>>())
+}
+
+/// An announcement; `own` are the fields that it is given.
+fn announcement(own: &[&'static str]) -> Value {
+    let fields = [
+        ("id", "string"),
+        ("at_seconds", "number"),
+        ("withdrawn", "boolean"),
+        ("run", "string?"),
+        ("detector", "string?"),
+        ("tensors", "array"),
+        ("frozen", "array"),
+        ("from_step", "integer?"),
+        ("until_step", "integer?"),
+        ("why", "string"),
+    ];
+    object(&fields.into_iter().skip(3 - own.len()).collect::<Vec<_>>())
 }
 
 #[cfg(test)]

@@ -85,6 +85,7 @@ async fn run(State(site): State<Site>, Path(run): Path<String>) -> Answered<Json
             "family": latest.as_ref().map(|reading| reading.family.clone()),
             "kind": latest.as_ref().and_then(|reading| run_kind(reading)),
             "regimes": latest.as_ref().map(|reading| regimes(&reading.trainer.log)).unwrap_or_default(),
+            "expected": site.said().announced_for(&run).collect::<Vec<_>>(),
             "layers": layers,
             "steps": keys.iter().map(|key| json!([key.attempt, key.step])).collect::<Vec<_>>(),
             "tensors": tensors,

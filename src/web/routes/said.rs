@@ -1,4 +1,4 @@
-//! What people say about findings: silences, and that somebody knows.
+//! What people say: silences, that somebody knows, and what is planned.
 
 use axum::Json;
 use axum::extract::{Path, Query, State};
@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use super::asked::{Answered, Asked, OVER, Refusal, work};
 use super::{Answer, Change, Route};
 use crate::telemetry::now_seconds;
+use crate::terms::{Announcement, Planned};
 use crate::web::app::Site;
 use crate::web::deeds::{self, Known, Wanted};
 
@@ -27,6 +28,13 @@ pub const ROUTES: &[Route] = &[
         query: &[OVER],
         answer: Answer::List("Acknowledgement"),
         handler: || get(acknowledgements),
+    },
+    Route {
+        path: "/api/v1/announcements",
+        summary: "What is planned and no fault, as it was announced by command or here",
+        query: &[OVER],
+        answer: Answer::List("Announcement"),
+        handler: || get(announcements),
     },
 ];
 
@@ -63,6 +71,22 @@ pub const CHANGES: &[Change] = &[
         body: None,
         answer: Answer::Json("Acknowledgement"),
         handler: || delete(withdraw),
+    },
+    Change {
+        method: "post",
+        path: "/api/v1/announcements",
+        summary: "Announce what is planned: from the next checkpoint on it is no fault",
+        body: Some("AnnouncementWanted"),
+        answer: Answer::Json("Announcement"),
+        handler: || post(announce),
+    },
+    Change {
+        method: "delete",
+        path: "/api/v1/announcements/{id}",
+        summary: "Take an announcement back: from the next checkpoint on it is judged as ever",
+        body: None,
+        answer: Answer::Json("Announcement"),
+        handler: || delete(withdraw_announcement),
     },
 ];
 
@@ -115,4 +139,24 @@ async fn acknowledge(State(site): State<Site>, Json(known): Json<Known>) -> Answ
 
 async fn withdraw(State(site): State<Site>, Path(id): Path<String>) -> Answered<Response> {
     work(site, move |site| Ok(Json(deeds::withdraw(&site.store, &id)?).into_response())).await
+}
+
+async fn announcements(State(site): State<Site>, Query(asked): Query<Asked>) -> Answered<Json<Value>> {
+    work(site, move |site| {
+        let said = site.store.said()?;
+        Ok(Json(match asked.over {
+            Some(true) => json!(said.announcements),
+            _ => json!(said.announced().collect::<Vec<&Announcement>>()),
+        }))
+    })
+    .await
+}
+
+async fn announce(State(site): State<Site>, Json(planned): Json<Planned>) -> Answered<Response> {
+    work(site, move |site| Ok(Json(deeds::announce(&site.store, planned, now_seconds())?).into_response()))
+        .await
+}
+
+async fn withdraw_announcement(State(site): State<Site>, Path(id): Path<String>) -> Answered<Response> {
+    work(site, move |site| Ok(Json(deeds::withdraw_announcement(&site.store, &id)?).into_response())).await
 }

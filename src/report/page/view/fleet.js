@@ -7,7 +7,7 @@ function runRow(run) {
   const age = run.timestamp_seconds === null ? "–" : ago(Date.now() / 1000 - run.timestamp_seconds);
   return el("article", { class: `card runrow ${run.worst || ""}` },
     el("div", null, el("h2", null, el("a", { href: to.run(run.run) }, run.run)),
-      el("span", { class: "cap" }, [run.family && run.family !== "unknown" ? run.family : null, run.elements ? `${bigCount(run.elements)} parameters` : null, run.phase, run.attempt ? `attempt ${run.attempt}` : null].filter(Boolean).join(" · "))),
+      el("span", { class: "cap" }, [run.family && run.family !== "unknown" ? run.family : null, run.kind && words(run.kind), run.elements ? `${bigCount(run.elements)} parameters` : null, run.phase, run.attempt ? `attempt ${run.attempt}` : null].filter(Boolean).join(" · "))),
     el("div", null, run.step === null ? el("span", { class: "quiet" }, "no checkpoint yet") : el("a", { href: to.step(run.run, run.step) }, `step ${grouped(run.step)}`),
       el("span", { class: "cap" }, `${share === null ? "" : `${Math.round(share * 100)} % · `}${age} ago · ${run.checkpoints_total} weighed`), bar),
     el("div", null, severityTags(run.open), el("span", { class: "cap" }, run.last_good ? ["last good ", el("a", { href: to.step(run.run, run.last_good.step) }, `step ${run.last_good.step}`)] : "no good checkpoint yet")),

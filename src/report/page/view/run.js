@@ -16,6 +16,16 @@ function metricSelect(metrics, value, onchange) {
   return el("label", null, "metric", select);
 }
 
+// What was announced by command and is therefore no finding.
+function planned(events) {
+  if (!events?.length) return null;
+  const globs = (list) => list.map((glob, i) => [i ? ", " : "", el("code", null, glob)]);
+  const item = (e) => el("li", null, el("p", null,
+    e.frozen.length ? ["frozen ", globs(e.frozen)] : [e.detector ? words(e.detector) : "any finding", e.tensors.length ? [" of ", globs(e.tensors)] : null],
+    e.from_step === null ? null : `, from step ${grouped(e.from_step)}`, e.until_step === null ? null : `, until step ${grouped(e.until_step)}`, `: ${e.why}`));
+  return el("section", { class: "block" }, el("h2", null, "Planned, and no finding"), el("ul", { class: "finding-list" }, events.map(item)));
+}
+
 async function runView({ run, parameters }) {
   const [info, checkpoints, findings] = await Promise.all([api(ofRun(run)), allCheckpoints(run), api("/findings", { run, limit: 200 })]);
   const names = info.metrics.map((m) => m.name);
@@ -88,6 +98,7 @@ async function runView({ run, parameters }) {
         stat("last good", status?.last_good ? `step ${status.last_good.step}` : "–", status?.last_good?.path), stat("findings", findings.total))),
       el("section", { class: "card block" }, el("h2", null, "Checkpoints"), line),
       el("section", { class: "block" }, el("h2", null, "Findings"), list),
+      planned(info.expected),
       el("div", { class: "block" }, cards.trainer),
       picker, cards.heat, el("div", { class: "block" }, cards.trajectory), cards.bands && el("div", { class: "block" }, cards.bands),
     ],
