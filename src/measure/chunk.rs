@@ -10,6 +10,7 @@ use super::decode::to_f32;
 use super::gather::{Found, Wanted};
 use super::inventory::Special;
 use super::lanes::{self, INFINITE, Range};
+use super::quads::{Portable, Quads, Work, dispatch};
 use super::sketch::{Recipe, Sketcher};
 use crate::terms::{Dtype, TensorInfo};
 
@@ -148,11 +149,11 @@ impl Fine {
         let values = to_f32(dtype, &bytes[..len], &mut decoded);
         let (mut raw, mut normalized) = (Central::default(), Central::default());
         for row in values.chunks(cut.row) {
-            let sums = lanes::sums(row);
+            let sums = lanes::sums(Portable, row);
             let n = row.len() as f64;
             let (mean, square) = (sums.sum / n, sums.square / n);
             if square > 0.0 && square.is_finite() {
-                let powers = lanes::central(row, mean);
+                let powers = lanes::central(Portable, row, mean);
                 let central = Central { count: row.len() as u64, mean, powers };
                 raw.merge(&central);
                 normalized.merge(&central.divided(square.sqrt()));
@@ -208,20 +209,22 @@ impl Tables {
 
     /// The first look.
     pub(super) fn first(&mut self, chunk: &Chunk<'_>) -> Totals {
-        let arch = self.arch;
         let (mut now, mut before) = (std::mem::take(&mut self.now), std::mem::take(&mut self.before));
         let values = to_f32(chunk.dtype, chunk.bytes, &mut now);
         let old = chunk.before.map(|(dtype, bytes)| to_f32(dtype, bytes, &mut before));
-        let totals = arch.dispatch(
-            #[inline(always)]
-            || self.first_inlined(chunk, values, old),
-        );
+        let totals = dispatch(self.arch, First { tables: self, chunk, values, old });
         (self.now, self.before) = (now, before);
         totals
     }
 
     #[inline(always)]
-    fn first_inlined(&mut self, chunk: &Chunk<'_>, values: &[f32], old: Option<&[f32]>) -> Totals {
+    fn first_look<Q: Quads>(
+        &mut self,
+        quads: Q,
+        chunk: &Chunk<'_>,
+        values: &[f32],
+        old: Option<&[f32]>,
+    ) -> Totals {
         let cut = chunk.cut;
         let mut totals = Totals::default();
         if cut.matrix {
@@ -237,7 +240,7 @@ impl Tables {
             if range.abs_max >= INFINITE {
                 self.broken_row(row, &mut totals);
             } else {
-                self.row(row, &range, cut.matrix, chunk.fine, &mut totals);
+                self.row(quads, row, &range, cut.matrix.then_some(chunk.fine), &mut totals);
             }
         }
         if let Some(recipe) = chunk.recipe {
@@ -248,28 +251,33 @@ impl Tables {
         if let Some(old) = old {
             let mut change = Change::default();
             for (now, before) in values.chunks(cut.row).zip(old.chunks(cut.row)) {
-                self.pair(now, before, chunk.reach, &mut change);
+                self.pair(quads, now, before, chunk.reach, &mut change);
             }
             totals.change = Some(change);
         }
         totals
     }
 
-    /// A row of finite values.
+    /// A row of finite values; `matrix` where rows are kept apart.
     #[inline(always)]
-    fn row(&mut self, row: &[f32], range: &Range, matrix: bool, fine: Fine, totals: &mut Totals) {
+    fn row<Q: Quads>(
+        &mut self,
+        quads: Q,
+        row: &[f32],
+        range: &Range,
+        matrix: Option<Fine>,
+        totals: &mut Totals,
+    ) {
         let n = row.len() as f64;
-        let sums = lanes::sums(row);
-        let (low, high) = lanes::extremes(row);
+        let sums = lanes::sums(quads, row);
+        let (low, high) = range.extremes;
         let mean = if low == high { f64::from(low) } else { sums.sum / n };
-        let central = Central { count: row.len() as u64, mean, powers: lanes::central(row, mean) };
+        let central = Central { count: row.len() as u64, mean, powers: lanes::central(quads, row, mean) };
         totals.central.merge(&central);
         totals.special.zero += u64::from(range.zeros);
         totals.extremes = wider(totals.extremes, Some((low, high)));
         self.raw.cover(range);
-        if !matrix {
-            return;
-        }
+        let Some(fine) = matrix else { return };
         lanes::add_squares(row, &mut totals.column_square);
         let square = sums.square / n;
         totals.row_variance.push(central.powers[0] / n);
@@ -299,13 +307,20 @@ impl Tables {
         let finite: Vec<f32> = row.iter().copied().filter(|x| x.is_finite()).collect();
         if !finite.is_empty() {
             let range = lanes::range(&finite);
-            self.row(&finite, &range, false, Fine::default(), totals);
+            self.row(Portable, &finite, &range, None, totals);
         }
     }
 
     /// A row now and before.
     #[inline(always)]
-    fn pair(&mut self, now: &[f32], before: &[f32], reach: Option<Reach>, change: &mut Change) {
+    fn pair<Q: Quads>(
+        &mut self,
+        quads: Q,
+        now: &[f32],
+        before: &[f32],
+        reach: Option<Reach>,
+        change: &mut Change,
+    ) {
         let finite = |row: &[f32]| lanes::range(row).abs_max < INFINITE;
         if !finite(now) || !finite(before) {
             let [a, b] = &mut self.wide;
@@ -315,7 +330,7 @@ impl Tables {
             return change.close_row(&row);
         }
         let limit = reach.unwrap_or(Reach { fixed: f64::INFINITY, relative: 0.0 });
-        let pairs = lanes::pairs(now, before, limit.fixed, limit.relative);
+        let pairs = lanes::pairs(quads, now, before, limit.fixed, limit.relative);
         change.finite += now.len() as u64;
         change.abs_max = change.abs_max.max(pairs.abs_max);
         change.impossible += pairs.beyond;
@@ -333,25 +348,13 @@ impl Tables {
 
     /// The second look. `row_square` are the mean squares of all rows of the tensor.
     pub(super) fn second(&mut self, chunk: &Chunk<'_>, wants: &Wants, row_square: &[f64], finds: &mut Finds) {
-        let arch = self.arch;
         let (mut now, mut before) = (std::mem::take(&mut self.now), std::mem::take(&mut self.before));
         let values = to_f32(chunk.dtype, chunk.bytes, &mut now);
-        let first_row = chunk.position / chunk.cut.row;
-        arch.dispatch(
-            #[inline(always)]
-            || {
-                if let Some(wanted) = &wants.raw {
-                    wanted.look(values, &mut finds.raw);
-                }
-                if let Some(wanted) = &wants.normalized {
-                    for (row, &square) in values.chunks(chunk.cut.row).zip(&row_square[first_row..]) {
-                        if square > 0.0 {
-                            normalize(row, square, &mut self.row);
-                            wanted.look(&self.row, &mut finds.normalized);
-                        }
-                    }
-                }
-            },
+        // A tensor without rows has no mean squares.
+        let rows = row_square.get(chunk.position / chunk.cut.row..).unwrap_or_default();
+        dispatch(
+            self.arch,
+            Second { row: &mut self.row, columns: chunk.cut.row, values, wants, rows, finds },
         );
         if let (Some(limit), Some((dtype, bytes))) = (wants.spikes, chunk.before) {
             let old = to_f32(dtype, bytes, &mut before);
@@ -366,6 +369,53 @@ impl Tables {
             finds.spikes.1 += change.spikes.1;
         }
         (self.now, self.before) = (now, before);
+    }
+}
+
+/// The first look at one chunk.
+struct First<'a> {
+    tables: &'a mut Tables,
+    chunk: &'a Chunk<'a>,
+    values: &'a [f32],
+    old: Option<&'a [f32]>,
+}
+
+impl Work for First<'_> {
+    type Output = Totals;
+
+    #[inline(always)]
+    fn run<Q: Quads>(self, quads: Q) -> Totals {
+        self.tables.first_look(quads, self.chunk, self.values, self.old)
+    }
+}
+
+/// The second look at one chunk.
+struct Second<'a> {
+    row: &'a mut Vec<f32>,
+    columns: usize,
+    values: &'a [f32],
+    wants: &'a Wants,
+    /// Mean squares of the chunk's rows and those after.
+    rows: &'a [f64],
+    finds: &'a mut Finds,
+}
+
+impl Work for Second<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<Q: Quads>(self, _: Q) {
+        if let Some(wanted) = &self.wants.raw {
+            wanted.look(self.values, &mut self.finds.raw);
+        }
+        if let Some(wanted) = &self.wants.normalized {
+            for (row, &square) in self.values.chunks(self.columns).zip(self.rows) {
+                if square > 0.0 {
+                    normalize(row, square, self.row);
+                    wanted.look(self.row, &mut self.finds.normalized);
+                }
+            }
+        }
     }
 }
 

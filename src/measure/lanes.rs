@@ -1,8 +1,13 @@
-//! Loops over f32 rows, written so that the compiler turns them into vector instructions.
+//! Loops over f32 rows, for the best instruction set that the machine has.
 //!
-//! Every function here is `inline(always)` and is meant to be called inside `pulp::Arch::dispatch`: then
-//! it is compiled for the best instruction set that the machine has. Sums run in f64, whose range holds
-//! the fourth power of every f32, so nothing here overflows or underflows.
+//! Every function here is `inline(always)` and is meant to be called inside [`Work::run`]: then it is
+//! compiled for that set. Sums run in f64, whose range holds the fourth power of every f32, so nothing here
+//! overflows or underflows.
+//!
+//! [`Work::run`]: super::quads::Work::run
+
+use super::counter::{key, value};
+use super::quads::Quads;
 
 /// Independent sums that hide the latency of additions.
 const LANES: usize = 16;
@@ -16,55 +21,55 @@ pub(crate) struct Sums {
     pub(crate) square: f64,
 }
 
+/// All lanes of some quads, one after the other, then what is left of the row.
+#[inline(always)]
+fn total<Q: Quads, const N: usize>(quads: Q, parts: [Q::Quad; N], rest: impl Iterator<Item = f64>) -> f64 {
+    parts.into_iter().flat_map(|part| quads.array(part)).chain(rest).sum()
+}
+
 /// Sum and sum of squares.
 #[inline(always)]
-pub(crate) fn sums(row: &[f32]) -> Sums {
-    let (mut sum, mut square) = ([0f64; LANES], [0f64; LANES]);
-    let chunks = row.chunks_exact(LANES);
-    let rest = chunks.remainder();
+pub(crate) fn sums<Q: Quads>(quads: Q, row: &[f32]) -> Sums {
+    let (mut sum, mut square) = ([quads.splat(0.0); LANES / 4], [quads.splat(0.0); LANES / 4]);
+    let (chunks, rest) = row.as_chunks::<LANES>();
     for chunk in chunks {
-        for lane in 0..LANES {
-            let x = f64::from(chunk[lane]);
-            sum[lane] += x;
-            square[lane] += x * x;
+        for (part, x) in chunk.as_chunks::<4>().0.iter().enumerate() {
+            let x = quads.widen(x);
+            sum[part] = quads.add(sum[part], x);
+            square[part] = quads.add(square[part], quads.mul(x, x));
         }
     }
-    for (lane, x) in rest.iter().enumerate() {
-        let x = f64::from(*x);
-        sum[lane] += x;
-        square[lane] += x * x;
-    }
-    Sums { sum: sum.iter().sum(), square: square.iter().sum() }
+    let rest = rest.iter().map(|&x| f64::from(x));
+    Sums { sum: total(quads, sum, rest.clone()), square: total(quads, square, rest.map(|x| x * x)) }
 }
 
 /// Sums of the second, third and fourth power of the distances from `mean`.
 #[inline(always)]
-pub(crate) fn central(row: &[f32], mean: f64) -> [f64; 3] {
+pub(crate) fn central<Q: Quads>(quads: Q, row: &[f32], mean: f64) -> [f64; 3] {
     const LANES: usize = 8;
-    let (mut m2, mut m3, mut m4) = ([0f64; LANES], [0f64; LANES], [0f64; LANES]);
-    let chunks = row.chunks_exact(LANES);
-    let rest = chunks.remainder();
+    let means = quads.splat(mean);
+    let mut powers = [[quads.splat(0.0); LANES / 4]; 3];
+    let (chunks, rest) = row.as_chunks::<LANES>();
     for chunk in chunks {
-        for lane in 0..LANES {
-            let d = f64::from(chunk[lane]) - mean;
-            let q = d * d;
-            m2[lane] += q;
-            m3[lane] += q * d;
-            m4[lane] += q * q;
+        for (part, x) in chunk.as_chunks::<4>().0.iter().enumerate() {
+            let d = quads.sub(quads.widen(x), means);
+            let q = quads.mul(d, d);
+            powers[0][part] = quads.add(powers[0][part], q);
+            powers[1][part] = quads.add(powers[1][part], quads.mul(q, d));
+            powers[2][part] = quads.add(powers[2][part], quads.mul(q, q));
         }
     }
-    for (lane, x) in rest.iter().enumerate() {
-        let d = f64::from(*x) - mean;
-        let q = d * d;
-        m2[lane] += q;
-        m3[lane] += q * d;
-        m4[lane] += q * q;
-    }
-    [m2.iter().sum(), m3.iter().sum(), m4.iter().sum()]
+    let rest = rest.iter().map(|&x| f64::from(x) - mean);
+    let [m2, m3, m4] = powers;
+    [
+        total(quads, m2, rest.clone().map(|d| d * d)),
+        total(quads, m3, rest.clone().map(|d| d * d * d)),
+        total(quads, m4, rest.map(|d| (d * d) * (d * d))),
+    ]
 }
 
-/// Where a row's values lie, by their bits.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// Where a row's values lie.
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Range {
     /// Largest bits without the sign; at or above [`INFINITE`] where something is not finite.
     pub(crate) abs_max: u32,
@@ -74,24 +79,27 @@ pub(crate) struct Range {
     pub(crate) zeros: u32,
     /// Zeros with the sign set.
     pub(crate) negative_zeros: u32,
+    /// Smallest and largest value, where all are finite.
+    pub(crate) extremes: (f32, f32),
 }
 
 /// Bits of +Inf: every finite magnitude is below.
 pub(crate) const INFINITE: u32 = 0x7f80_0000;
 
-/// Looks at the bits of a row of at most 2^32 values.
+/// Looks at the bits of a row of 1 to 2^32 values.
 #[inline(always)]
 pub(crate) fn range(row: &[f32]) -> Range {
-    let (mut high, mut low) = ([0u32; LANES], [u32::MAX; LANES]);
+    let (mut high, mut low, mut least) = ([0u32; LANES], [u32::MAX; LANES], [u32::MAX; LANES]);
     let (mut zeros, mut negative) = ([0u32; LANES], [0u32; LANES]);
     let chunks = row.chunks_exact(LANES);
     let rest = chunks.remainder();
     let mut look = |lane: usize, x: f32| {
         let bits = x.to_bits();
         let abs = bits & 0x7fff_ffff;
-        high[lane] = high[lane].max(abs);
+        high[lane] = high[lane].max(key(bits));
+        low[lane] = low[lane].min(key(bits));
         // Zero wraps round and so is never the smallest.
-        low[lane] = low[lane].min(abs.wrapping_sub(1));
+        least[lane] = least[lane].min(abs.wrapping_sub(1));
         zeros[lane] += u32::from(abs == 0);
         negative[lane] += u32::from(bits == 0x8000_0000);
     };
@@ -103,32 +111,17 @@ pub(crate) fn range(row: &[f32]) -> Range {
     for (lane, x) in rest.iter().enumerate() {
         look(lane, *x);
     }
+    let low = value(low.into_iter().min().unwrap_or(u32::MAX));
+    let high = value(high.into_iter().max().unwrap_or(0));
+    let abs = |x: f32| x.to_bits() & 0x7fff_ffff;
     Range {
-        abs_max: high.into_iter().max().unwrap_or(0),
-        abs_min: low.into_iter().min().unwrap_or(u32::MAX).saturating_add(1),
+        abs_max: abs(low).max(abs(high)),
+        abs_min: least.into_iter().min().unwrap_or(u32::MAX).saturating_add(1),
         zeros: zeros.iter().sum(),
         negative_zeros: negative.iter().sum(),
+        // -0 becomes 0.
+        extremes: (low + 0.0, high + 0.0),
     }
-}
-
-/// Smallest and largest value; (Inf, -Inf) of an empty row.
-#[inline(always)]
-pub(crate) fn extremes(row: &[f32]) -> (f32, f32) {
-    let (mut low, mut high) = ([f32::INFINITY; LANES], [f32::NEG_INFINITY; LANES]);
-    let chunks = row.chunks_exact(LANES);
-    let rest = chunks.remainder();
-    for chunk in chunks {
-        for lane in 0..LANES {
-            let x = chunk[lane];
-            low[lane] = if x < low[lane] { x } else { low[lane] };
-            high[lane] = if x > high[lane] { x } else { high[lane] };
-        }
-    }
-    for &x in rest {
-        low[0] = low[0].min(x);
-        high[0] = high[0].max(x);
-    }
-    (low.into_iter().fold(f32::INFINITY, f32::min), high.into_iter().fold(f32::NEG_INFINITY, f32::max))
 }
 
 /// Adds the squares of a row to the sums of its columns.
@@ -159,41 +152,103 @@ pub(crate) struct Pairs {
 
 /// Compares a row with the same row before; both must be finite.
 #[inline(always)]
-pub(crate) fn pairs(now: &[f32], before: &[f32], fixed: f64, relative: f64) -> Pairs {
+pub(crate) fn pairs<Q: Quads>(quads: Q, now: &[f32], before: &[f32], fixed: f64, relative: f64) -> Pairs {
     const LANES: usize = 8;
-    let (mut identical, mut beyond) = ([0u32; LANES], [0u32; LANES]);
-    let (mut square, mut cross, mut most) = ([0f64; LANES], [0f64; LANES], [0f64; LANES]);
-    let mut powers = [[0f64; LANES]; 4];
-    let mut look = |lane: usize, now: f32, old: f32| {
-        identical[lane] += u32::from(now.to_bits() == old.to_bits());
-        let old = f64::from(old);
-        let d = f64::from(now) - old;
-        let q = d * d;
-        square[lane] += old * old;
-        cross[lane] += d * old;
-        powers[0][lane] += d;
-        powers[1][lane] += q;
-        powers[2][lane] += q * d;
-        powers[3][lane] += q * q;
-        most[lane] = if d.abs() > most[lane] { d.abs() } else { most[lane] };
-        beyond[lane] += u32::from(d.abs() > fixed + relative * old.abs());
-    };
-    let (a, b) = (now.chunks_exact(LANES), before.chunks_exact(LANES));
-    let rest = a.remainder().iter().zip(b.remainder());
-    for (now, before) in a.zip(b) {
-        for lane in 0..LANES {
-            look(lane, now[lane], before[lane]);
+    let zero = [quads.splat(0.0); LANES / 4];
+    let (fixed_limit, relative_limit) = (quads.splat(fixed), quads.splat(relative));
+    let (mut square, mut cross, mut most, mut beyond) = (zero, zero, zero, zero);
+    let mut powers = [zero; 4];
+    let (chunks, rest) = now.as_chunks::<LANES>();
+    let (old_chunks, old_rest) = before.as_chunks::<LANES>();
+    for (chunk, old_chunk) in chunks.iter().zip(old_chunks) {
+        let quarters = chunk.as_chunks::<4>().0.iter().zip(old_chunk.as_chunks::<4>().0);
+        for (part, (now, old)) in quarters.enumerate() {
+            let old = quads.widen(old);
+            let d = quads.sub(quads.widen(now), old);
+            let (q, abs) = (quads.mul(d, d), quads.abs(d));
+            square[part] = quads.add(square[part], quads.mul(old, old));
+            cross[part] = quads.add(cross[part], quads.mul(d, old));
+            powers[0][part] = quads.add(powers[0][part], d);
+            powers[1][part] = quads.add(powers[1][part], q);
+            powers[2][part] = quads.add(powers[2][part], quads.mul(q, d));
+            powers[3][part] = quads.add(powers[3][part], quads.mul(q, q));
+            most[part] = quads.max(abs, most[part]);
+            let limit = quads.add(fixed_limit, quads.mul(relative_limit, quads.abs(old)));
+            beyond[part] = quads.add(beyond[part], quads.above(abs, limit));
         }
     }
-    for (lane, (now, before)) in rest.enumerate() {
-        look(lane, *now, *before);
-    }
+    let olds = old_rest.iter().map(|&old| f64::from(old));
+    let rest = rest.iter().zip(olds).map(|(&now, old)| (f64::from(now) - old, old));
+    let [p1, p2, p3, p4] = powers;
+    let above = |(d, old): (f64, f64)| f64::from(u8::from(d.abs() > fixed + relative * old.abs()));
+    let abs_max = most.into_iter().flat_map(|part| quads.array(part));
     Pairs {
-        identical: identical.iter().map(|&count| u64::from(count)).sum(),
-        before: square.iter().sum(),
-        cross: cross.iter().sum(),
-        powers: powers.map(|power| power.iter().sum()),
-        abs_max: most.into_iter().fold(0.0, f64::max),
-        beyond: beyond.iter().map(|&count| u64::from(count)).sum(),
+        identical: now.iter().zip(before).filter(|(now, old)| now.to_bits() == old.to_bits()).count() as u64,
+        before: total(quads, square, rest.clone().map(|(_, old)| old * old)),
+        cross: total(quads, cross, rest.clone().map(|(d, old)| d * old)),
+        powers: [
+            total(quads, p1, rest.clone().map(|(d, _)| d)),
+            total(quads, p2, rest.clone().map(|(d, _)| d * d)),
+            total(quads, p3, rest.clone().map(|(d, _)| d * d * d)),
+            total(quads, p4, rest.clone().map(|(d, _)| (d * d) * (d * d))),
+        ],
+        abs_max: abs_max.chain(rest.clone().map(|(d, _)| d.abs())).fold(0.0, f64::max),
+        beyond: total(quads, beyond, rest.map(above)) as u64,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::measure::quads::{Portable, Work, dispatch};
+
+    /// A row of an awkward length, with its past.
+    fn rows() -> (Vec<f32>, Vec<f32>) {
+        let now: Vec<f32> = (0..1003u32).map(|i| ((i * 7919) % 1000) as f32 * 1e-3 - 0.3).collect();
+        let before = now.iter().enumerate().map(|(i, x)| if i % 3 == 0 { *x } else { x * 1.01 }).collect();
+        (now, before)
+    }
+
+    struct All<'a>(&'a [f32], &'a [f32]);
+
+    impl Work for All<'_> {
+        type Output = (Sums, [f64; 3], Pairs);
+
+        #[inline(always)]
+        fn run<Q: Quads>(self, quads: Q) -> Self::Output {
+            (sums(quads, self.0), central(quads, self.0, 0.2), pairs(quads, self.0, self.1, 1e-3, 1e-3))
+        }
+    }
+
+    #[test]
+    fn instruction_sets_agree_bit_by_bit() {
+        let (now, before) = rows();
+        assert_eq!(dispatch(pulp::Arch::new(), All(&now, &before)), All(&now, &before).run(Portable));
+    }
+
+    #[test]
+    fn pairs_are_what_a_plain_loop_says() {
+        let (now, before) = rows();
+        let got = pairs(Portable, &now, &before, 1e-3, 1e-3);
+        let each = now.iter().zip(&before).map(|(&a, &b)| (f64::from(a) - f64::from(b), f64::from(b)));
+        assert_eq!(
+            got.beyond as usize,
+            each.clone().filter(|(d, b)| d.abs() > 1e-3 + 1e-3 * b.abs()).count()
+        );
+        assert_eq!(got.abs_max, each.clone().fold(0.0, |most: f64, (d, _)| most.max(d.abs())));
+        let cross: f64 = each.map(|(d, b)| d * b).sum();
+        assert!((got.cross - cross).abs() <= 1e-12 * cross.abs());
+    }
+
+    #[test]
+    fn a_range_knows_signs_zeros_and_what_is_not_finite() {
+        let range_of = |row: &[f32]| range(row);
+        let range = range_of(&[-2.0, -0.0, 0.0, 0.5]);
+        assert_eq!((range.extremes, range.zeros, range.negative_zeros), ((-2.0, 0.5), 2, 1));
+        assert_eq!((range.abs_max, range.abs_min), (2f32.to_bits(), 0.5f32.to_bits()));
+        assert!(range_of(&[0.0, -f32::NAN]).abs_max > INFINITE);
+        assert_eq!(range_of(&[f32::NEG_INFINITY, 1.0]).abs_max, INFINITE);
+        assert_eq!(range_of(&[-0.0; 3]).extremes.0.to_bits(), 0);
+        assert_eq!(range_of(&[0.0; 20]).abs_min, u32::MAX);
     }
 }

@@ -41,6 +41,7 @@ mod normal;
 mod optimizer;
 mod plan;
 mod precision;
+mod quads;
 mod refine;
 mod registry;
 mod rows;
