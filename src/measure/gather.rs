@@ -16,13 +16,19 @@ const TABLE_MAX: usize = 1 << 20;
 
 const BUFFER: usize = 1024;
 
-/// What a look looks for: cells of 2^span keys.
-pub(crate) struct Wanted {
+/// Tables by the top bits of a value: 1.3 MB, so they are used again.
+#[derive(Default)]
+pub(crate) struct Lookup {
     /// The filter: 1 for the top bits that lead to a wanted cell. A byte each, as a bit costs a shift more;
     /// a normal touches 12 kB of them.
     filter: Vec<u8>,
     /// Number of each of those among them.
     slots: Vec<u32>,
+}
+
+/// What a look looks for: cells of 2^span keys.
+pub(crate) struct Wanted {
+    lookup: Lookup,
     /// For each part of 2^span keys of each slot, the wanted cell it is, plus 1; else 0.
     entries: Vec<u32>,
     /// First keys of the wanted cells, ascending.
@@ -37,6 +43,11 @@ pub(crate) struct Wanted {
     direct: bool,
 }
 
+/// Top bits of a key's value.
+fn top(key: u32) -> usize {
+    (value(key).to_bits() >> SPAN) as usize
+}
+
 /// What one thread found.
 #[derive(Default)]
 pub(crate) struct Found {
@@ -46,8 +57,11 @@ pub(crate) struct Found {
 
 impl Wanted {
     /// Wants the cells of 2^span keys that start at those keys and hold so many values. Ascending,
-    /// without doubles. None where there are none.
-    pub(crate) fn new(cells: Vec<(u32, u64)>, span: u32) -> Option<Self> {
+    /// without doubles. None where there are none. Borrows the lookup until it is [released](Self::release).
+    pub(crate) fn new(cells: Vec<(u32, u64)>, span: u32, lookup: &mut Lookup) -> Option<Self> {
+        if cells.is_empty() {
+            return None;
+        }
         let values: u64 = cells.iter().map(|(_, count)| count).sum();
         let (starts, counts): (Vec<u32>, Vec<u64>) = cells.into_iter().unzip();
         let table_bits = (TABLE_MAX / starts.len().max(1)).checked_ilog2().unwrap_or(0);
@@ -57,31 +71,37 @@ impl Wanted {
         if direct {
             split = Some(FINE_SPLIT);
         }
-        let mut filter = vec![0u8; 1 << (32 - SPAN)];
-        let mut slots = vec![0u32; 1 << (32 - SPAN)];
+        let Lookup { mut filter, mut slots } = std::mem::take(lookup);
+        filter.resize(1 << (32 - SPAN), 0);
+        slots.resize(1 << (32 - SPAN), 0);
         let mut set = 0;
-        for &start in &starts {
-            let index = (value(start).to_bits() >> SPAN) as usize;
+        for index in starts.iter().copied().map(top) {
             if filter[index] == 0 {
                 (filter[index], slots[index]) = (1, set);
                 set += 1;
             }
         }
         let entries = vec![0; (set as usize) << (SPAN - span)];
-        let mut wanted = Self { filter, slots, entries, starts, counts, span, split, direct };
+        let lookup = Lookup { filter, slots };
+        let mut wanted = Self { lookup, entries, starts, counts, span, split, direct };
         for index in 0..wanted.starts.len() {
             let part = wanted.part(value(wanted.starts[index]).to_bits());
             wanted.entries[part] = index as u32 + 1;
         }
-        (!wanted.starts.is_empty()).then_some(wanted)
+        Some(wanted)
+    }
+
+    /// Gives the lookup back, empty.
+    pub(crate) fn release(self, lookup: &mut Lookup) {
+        *lookup = self.lookup;
+        self.starts.into_iter().map(top).for_each(|index| lookup.filter[index] = 0);
     }
 
     /// What the fine table of the first look answers already; see [`Answer::told`].
     pub(crate) fn of_fine(cells: Vec<(u32, u64)>) -> Option<Self> {
         let (starts, counts): (Vec<u32>, Vec<u64>) = cells.into_iter().unzip();
         (!starts.is_empty()).then_some(Self {
-            filter: Vec::new(),
-            slots: Vec::new(),
+            lookup: Lookup::default(),
             entries: Vec::new(),
             starts,
             counts,
@@ -94,7 +114,7 @@ impl Wanted {
     /// Place in `entries` of a value that passes the filter.
     #[inline(always)]
     fn part(&self, bits: u32) -> usize {
-        let slot = self.slots[(bits >> SPAN) as usize] << (SPAN - self.span);
+        let slot = self.lookup.slots[(bits >> SPAN) as usize] << (SPAN - self.span);
         (slot | ((bits & ((1 << SPAN) - 1)) >> self.span)) as usize
     }
 
@@ -121,7 +141,11 @@ impl Wanted {
             }
             return;
         }
-        let filter = &self.filter[..1 << (32 - SPAN)];
+        if self.split.is_none() && found.keys.capacity() == 0 {
+            // One thread may find them all. What is not used is never touched.
+            found.keys.reserve_exact(self.counts.iter().sum::<u64>() as usize);
+        }
+        let filter = &self.lookup.filter[..1 << (32 - SPAN)];
         let mut buffer = [0u32; BUFFER];
         for part in values.chunks(BUFFER) {
             let mut kept = 0;

@@ -20,6 +20,8 @@ pub(crate) struct LMoments {
 pub(crate) fn l_moments(cells: &[Cell], mean: f64) -> LMoments {
     let n: u64 = cells.iter().map(|cell| cell.count).sum();
     let n = n as f64;
+    // A division a cell less for each.
+    let scale = [n, n - 1.0, (n - 1.0) * (n - 2.0), (n - 1.0) * (n - 2.0) * (n - 3.0)].map(f64::recip);
     let mut b = [0f64; 4];
     let mut before = 0u64;
     for cell in cells {
@@ -30,11 +32,11 @@ pub(crate) fn l_moments(cells: &[Cell], mean: f64) -> LMoments {
         let square = m * m + v;
         let cube = m * (m * m + 3.0 * v);
         // Centred, so that a mean far from 0 costs no digits: L-moments from the second on do not feel it.
-        let sum = (cell.mean - mean) * (count / n);
+        let sum = (cell.mean - mean) * (count * scale[0]);
         b[0] += sum;
-        b[1] += sum * (m / (n - 1.0));
-        b[2] += sum * ((square - m) / ((n - 1.0) * (n - 2.0)));
-        b[3] += sum * ((cube - 3.0 * square + 2.0 * m) / ((n - 1.0) * (n - 2.0) * (n - 3.0)));
+        b[1] += sum * (m * scale[1]);
+        b[2] += sum * ((square - m) * scale[2]);
+        b[3] += sum * ((cube - 3.0 * square + 2.0 * m) * scale[3]);
         before += cell.count;
     }
     LMoments {

@@ -33,7 +33,7 @@ pub(crate) fn suspects(ranked: &Ranked<'_>, mean: f64) -> Vec<bool> {
 }
 
 /// Cells of the order statistics that quantiles interpolate between.
-fn quantiles(ranked: &Ranked<'_>, marks: &mut [bool]) {
+pub(crate) fn quantiles(ranked: &Ranked<'_>, marks: &mut [bool]) {
     let octiles = (1..8).map(|k| f64::from(k) / 8.0);
     for p in QUANTILES.iter().map(|(_, p)| *p).chain(octiles) {
         let (rank, share) = quantile_rank(p, ranked.total());
@@ -134,14 +134,40 @@ fn spread(ranked: &Ranked<'_>, mean: f64, marks: &mut [bool]) {
 }
 
 /// Cells that are wide against their own magnitude, as those of subnormal values are: their mean's
-/// logarithm is no mean logarithm. So few that they move no slope by 1e-4 may stay.
+/// logarithm is no mean logarithm. So few that they move no slope by 1e-4 may stay, and so may those of the
+/// smallest tenth of the magnitudes, which are not plotted.
 fn coarse(ranked: &Ranked<'_>, marks: &mut [bool]) {
-    let wide = |cell: &Cell| cell.width() > cell.mean.abs() / 512.0;
+    let plotted = smallest_plotted(ranked.cells());
+    let wide = |cell: &Cell| {
+        let magnitude = cell.mean.abs();
+        cell.width() > magnitude / 512.0 && magnitude >= plotted
+    };
     let count: u64 = ranked.cells().iter().filter(|cell| wide(cell)).map(|cell| cell.count).sum();
     if count as f64 > 1e-5 * ranked.total() as f64 {
         for (mark, cell) in marks.iter_mut().zip(ranked.cells()) {
             *mark |= wide(cell);
         }
+    }
+}
+
+/// A bound for the magnitudes below which a tenth of those that are not zero lie.
+fn smallest_plotted(cells: &[Cell]) -> f64 {
+    let (mut left, mut right) =
+        (cells.partition_point(|cell| cell.mean < 0.0), cells.partition_point(|cell| cell.mean <= 0.0));
+    let mut open: u64 = cells[..left].iter().chain(&cells[right..]).map(|cell| cell.count).sum::<u64>() / 10;
+    loop {
+        let below = left.checked_sub(1).map(|index| &cells[index]);
+        let (cell, goes_left) = match (below, cells.get(right)) {
+            (Some(low), Some(high)) if -low.mean <= high.mean => (low, true),
+            (Some(low), None) => (low, true),
+            (_, Some(high)) => (high, false),
+            (None, None) => return 0.0,
+        };
+        if cell.count > open {
+            return cell.mean.abs();
+        }
+        open -= cell.count;
+        if goes_left { left -= 1 } else { right += 1 }
     }
 }
 

@@ -12,13 +12,13 @@ use xxhash_rust::xxh3::Xxh3;
 use super::cells::{Cell, Ranked};
 use super::change;
 use super::chunk::{Chunk, Cut, Finds, Fine, Tables, Totals, Wants, span_bits};
-use super::counter::{SPAN, VALUES_MAX};
+use super::counter::{Counter, SPAN, VALUES_MAX};
 use super::decode::fits_f32;
 use super::elements::Moments;
-use super::gather::{Answer, Found, Wanted};
+use super::gather::{Answer, Found, Lookup, Wanted};
 use super::job::{Job, Outcome};
 use super::ks::Search;
-use super::refine::suspects;
+use super::refine::{quantiles, suspects};
 use super::rows::Sums;
 use super::{elements, inventory, precision, rows, shape};
 use crate::terms::{Reason, SourceError};
@@ -63,11 +63,13 @@ pub(super) struct Worker {
     pub(super) tables: Tables,
     pub(super) bytes: Vec<u64>,
     pub(super) before: Vec<u64>,
+    /// For the second looks at raw and at normalized values.
+    lookups: [Lookup; 2],
 }
 
 impl Worker {
     pub(super) fn new() -> Self {
-        Self { tables: Tables::new(), bytes: Vec::new(), before: Vec::new() }
+        Self { tables: Tables::new(), bytes: Vec::new(), before: Vec::new(), lookups: Default::default() }
     }
 }
 
@@ -148,7 +150,7 @@ pub(super) fn weigh_streamed(job: &Job<'_>, worker: &mut Worker) -> Result<Outco
     let pass = Pass::new(job);
     worker.tables.clear();
     let held = job.info.bytes() <= HELD_MAX;
-    let Worker { tables, bytes, before } = worker;
+    let Worker { tables, bytes, before, .. } = worker;
     let (mut totals, mut hash) = (Totals::default(), Xxh3::new());
     let buffer = room(bytes, if held { job.info.bytes() as usize } else { pass.place(0).1 });
     for index in 0..pass.cut.chunks {
@@ -168,6 +170,8 @@ struct Open {
     cells: Vec<Cell>,
     keys: Vec<u32>,
     marks: Vec<bool>,
+    /// What `wanted_cells` said last, while it still holds.
+    asked: Option<Vec<(u32, u64)>>,
     search: Option<Search>,
     /// Keys of what is still wide and wanted, as a power of two.
     span: Option<u32>,
@@ -175,17 +179,25 @@ struct Open {
 }
 
 impl Open {
-    /// Cells from counts of f32 come with their keys, others are exact. `fine` are the same values by more
-    /// bits, where they were counted so.
-    fn new(mut cells: Vec<Cell>, mut keys: Vec<u32>, moments: Moments, fine: Option<&[u32]>) -> Self {
+    /// Cells that are all exact.
+    fn exact(cells: Vec<Cell>, moments: Moments) -> Self {
+        Self { cells, keys: Vec::new(), marks: Vec::new(), asked: None, search: None, span: None, moments }
+    }
+
+    /// Cells from counts of f32, and what counts by more bits tell of them already.
+    fn counted(counter: &mut Counter, moments: Moments) -> Self {
         if moments.count > 0 && moments.min == moments.max {
-            (cells, keys) = (vec![Cell::exact(moments.min, moments.count)], Vec::new());
+            return Self::exact(vec![Cell::exact(moments.min, moments.count)], moments);
         }
-        let span = (!keys.is_empty()).then_some(SPAN);
-        let search = span.filter(|_| moments.no_shape().is_none());
-        let search = search.map(|_| Search::new(&Ranked::new(&cells), &keys, moments.mean, moments.std));
-        let mut open = Self { cells, keys, marks: Vec::new(), search, span, moments };
-        if let (Some(fine), Some(cells)) = (fine, open.wanted_cells())
+        let (cells, keys) = counter.cells(true);
+        let mut open = Self { cells, keys, span: Some(SPAN), ..Self::exact(Vec::new(), moments) };
+        let mut marks = vec![false; open.cells.len()];
+        if moments.count > 0 {
+            quantiles(&Ranked::new(&open.cells), &mut marks);
+        }
+        open.take_apart(counter, &marks);
+        open.settle(counter);
+        if let (Some(fine), Some(cells)) = (counter.fine(), open.wanted_cells())
             && let Some(wanted) = Wanted::of_fine(cells)
         {
             open.answered(&wanted, Answer::told(fine));
@@ -193,14 +205,53 @@ impl Open {
         open
     }
 
+    /// Begins the search for D, and takes merged cells apart until none is wanted.
+    fn settle(&mut self, counter: &Counter) {
+        let Moments { mean, std, .. } = self.moments;
+        let shape = self.moments.no_shape().is_none();
+        loop {
+            self.search = shape.then(|| Search::new(&Ranked::new(&self.cells), &self.keys, mean, std));
+            let wanted = self.wanted_cells().unwrap_or_default();
+            let is_wanted = |key| wanted.binary_search_by_key(key, |(key, _)| *key).is_ok();
+            let marks: Vec<bool> = self.keys.iter().map(is_wanted).collect();
+            if !self.take_apart(counter, &marks) {
+                self.asked = Some(wanted);
+                return;
+            }
+        }
+    }
+
+    /// Takes the merged ones among the marked cells apart; false where there are none.
+    fn take_apart(&mut self, counter: &Counter, marks: &[bool]) -> bool {
+        let is_merged = |cell: &Cell| cell.lo < cell.hi && span_bits(cell.lo, cell.hi) > SPAN;
+        if !self.cells.iter().zip(marks).any(|(cell, mark)| *mark && is_merged(cell)) {
+            return false;
+        }
+        let (cells, keys) = (std::mem::take(&mut self.cells), std::mem::take(&mut self.keys));
+        let mut out = (Vec::with_capacity(cells.len()), Vec::with_capacity(cells.len()));
+        for ((cell, key), mark) in cells.into_iter().zip(keys).zip(marks) {
+            if *mark && is_merged(&cell) {
+                counter.narrow(&cell, &mut out);
+            } else {
+                out.0.push(cell);
+                out.1.push(key);
+            }
+        }
+        (self.cells, self.keys) = out;
+        true
+    }
+
     /// What must be looked at again.
-    fn wanted(&mut self) -> Option<Wanted> {
-        Wanted::new(self.wanted_cells()?, self.span?)
+    fn wanted(&mut self, lookup: &mut Lookup) -> Option<Wanted> {
+        Wanted::new(self.wanted_cells()?, self.span?, lookup)
     }
 
     /// First keys and counts of the cells and pieces that are still too wide.
     fn wanted_cells(&mut self) -> Option<Vec<(u32, u64)>> {
         let span = self.span?;
+        if let Some(asked) = self.asked.take() {
+            return Some(asked);
+        }
         self.marks = suspects(&Ranked::new(&self.cells), self.moments.mean);
         if span < SPAN {
             for (mark, cell) in self.marks.iter_mut().zip(&self.cells) {
@@ -217,9 +268,10 @@ impl Open {
         Some(wanted)
     }
 
-    fn replace(&mut self, wanted: Option<&Wanted>, found: Found) {
+    fn replace(&mut self, wanted: Option<Wanted>, found: Found, lookup: &mut Lookup) {
         if let Some(wanted) = wanted {
-            self.answered(wanted, wanted.join(found));
+            self.answered(&wanted, wanted.join(found));
+            wanted.release(lookup);
         }
     }
 
@@ -248,21 +300,18 @@ pub(super) struct First {
 impl First {
     pub(super) fn new(pass: &Pass<'_>, totals: Totals, hash: u64, tables: &mut Tables) -> Self {
         let dtype = pass.job.info.dtype;
-        let (mut cells, mut keys) = (Vec::new(), Vec::new());
-        if dtype.bytes() <= 2 {
-            cells = tables.codes.cells(dtype).0;
-        } else {
-            tables.raw.cells(&mut cells, &mut keys);
-        }
         let moments = moments_of(&totals.central, totals.extremes);
+        let raw = if dtype.bytes() <= 2 {
+            Open::exact(tables.codes.cells(dtype).0, moments)
+        } else {
+            Open::counted(&mut tables.raw, moments)
+        };
         let rows = pass.cut.matrix && totals.special.nan + totals.special.inf == 0;
         let normalized = (rows && totals.normalized.count > 0).then(|| {
-            let (mut cells, mut keys) = (Vec::new(), Vec::new());
-            tables.normalized.cells(&mut cells, &mut keys);
             let moments = moments_of(&totals.normalized, totals.normalized_extremes);
-            Open::new(cells, keys, moments, tables.normalized.fine())
+            Open::counted(&mut tables.normalized, moments)
         });
-        Self { raw: Open::new(cells, keys, moments, tables.raw.fine()), normalized, totals, hash }
+        Self { raw, normalized, totals, hash }
     }
 
     /// Looks again while something is open, then writes the values. `held`: the worker's buffer has the tensor.
@@ -276,8 +325,9 @@ impl First {
             self.totals.change.as_ref().map(|change| (change.abs_max, change::SPIKE_RMS * change.rms()));
         let mut spikes = limit.filter(|(most, limit)| most > limit).map(|(_, limit)| limit);
         for _ in 1..LOOKS_MAX {
-            let raw = self.raw.wanted();
-            let normalized = self.normalized.as_mut().and_then(Open::wanted);
+            let [raw_lookup, normalized_lookup] = &mut worker.lookups;
+            let raw = self.raw.wanted(raw_lookup);
+            let normalized = self.normalized.as_mut().and_then(|open| open.wanted(normalized_lookup));
             if raw.is_none() && normalized.is_none() && spikes.is_none() {
                 break;
             }
@@ -287,9 +337,10 @@ impl First {
                 change.spikes.0 += finds.spikes.0;
                 change.spikes.1 += finds.spikes.1;
             }
-            self.raw.replace(wants.raw.as_ref(), finds.raw);
+            let [raw_lookup, normalized_lookup] = &mut worker.lookups;
+            self.raw.replace(wants.raw, finds.raw, raw_lookup);
             if let Some(open) = &mut self.normalized {
-                open.replace(wants.normalized.as_ref(), finds.normalized);
+                open.replace(wants.normalized, finds.normalized, normalized_lookup);
             }
         }
         Ok(self.write(pass))
@@ -342,7 +393,7 @@ fn look_again(
     worker: &mut Worker,
     held: bool,
 ) -> Result<Finds, SourceError> {
-    let Worker { tables, bytes, before } = worker;
+    let Worker { tables, bytes, before, .. } = worker;
     let mut finds = Finds::default();
     for index in 0..pass.cut.chunks {
         let (offset, len) = pass.place(index);

@@ -79,7 +79,7 @@ impl Together<'_, '_> {
 
     /// One thread's share.
     fn work(&self, worker: &mut Worker) {
-        let Worker { tables, bytes, before } = worker;
+        let Worker { tables, bytes, before, .. } = worker;
         tables.clear();
         loop {
             let index = self.next.fetch_add(1, Ordering::Relaxed);
