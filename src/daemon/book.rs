@@ -134,6 +134,12 @@ impl Book {
             .max_by_key(|known| (known.key.attempt, known.key.step))
     }
 
+    /// The reading with which the run began, as far as that attempt is concerned.
+    pub fn first(&self, attempt: Attempt) -> Option<&ReadingKey> {
+        let known = self.known.iter().map(|known| &known.key).filter(|key| key.attempt <= attempt);
+        known.min_by_key(|key| (key.step, key.attempt))
+    }
+
     /// Takes a committed reading in.
     pub fn take(&mut self, reading: Arc<Reading>, findings: Vec<Finding>) {
         self.known.push(known_of(&reading));

@@ -15,11 +15,11 @@ use super::inside::with_step_inside;
 use super::paced::Paced;
 use super::snapshot::is_finished;
 use crate::checkpoint::{self, Candidate, Known, Recognition};
-use crate::measure::{self, Previous, Progress};
+use crate::measure::{self, Past, Previous, Progress};
 use crate::store::{self, Store};
 use crate::terms::{
-    Attempt, BlockSource, CheckpointFacts, Finding, History, Problem, ProblemKind, Reading, ReadingKey,
-    RunId, Said, Step, TrainerState,
+    Attempt, BlockSource, CheckpointFacts, Finding, History, Memory, Problem, ProblemKind, Reading,
+    ReadingKey, RunId, Said, Step, TrainerState,
 };
 use crate::{detect, model, tensor};
 
@@ -221,14 +221,15 @@ impl Pipeline {
         Ok(findings)
     }
 
-    fn judge_and_commit(&mut self, reading: Reading, begun: Instant) -> Result<Outcome, store::Error> {
+    fn judge_and_commit(&mut self, mut reading: Reading, begun: Instant) -> Result<Outcome, store::Error> {
         self.hear()?;
         let (store, settings) = (self.store.clone(), self.judging());
         self.touch(&reading.key.run);
         let book = self.book(&reading.key.run)?;
+        let memory = store.memory();
+        measure::remember(&mut reading.tensors, &past(book, &reading.key, memory.as_ref()));
         let judged = judge_for(book, &store, reading.key.attempt)?;
         let late = is_late(&judged.history, reading.key.step);
-        let memory = store.memory();
         let (findings, state) = if late {
             judge_late(&judged.history, &reading, memory.as_ref(), &settings)
         } else {
@@ -262,6 +263,18 @@ impl Pipeline {
 
     fn scales(&self) -> Scales<'_> {
         Scales { weighing: &self.weighing, stop: &self.stop }
+    }
+}
+
+/// What is remembered of the readings before one.
+fn past(book: &Book, key: &ReadingKey, memory: &dyn Memory) -> Past {
+    let sketches = |key: &ReadingKey| memory.sketches(key);
+    let previous = book.previous(key.attempt, key.step).map(|known| &known.key);
+    let before = previous.and_then(|key| book.previous(key.attempt, key.step)).map(|known| &known.key);
+    Past {
+        first: book.first(key.attempt).and_then(sketches),
+        previous: previous.and_then(sketches),
+        before_previous: before.and_then(sketches),
     }
 }
 

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::cells::Ranked;
 use super::change::{self, Interval};
+use super::memory;
 use super::plan::Progress;
 use super::sheet::Sheet;
 use super::sketch::{Recipe, Sketcher, VERSION};
@@ -131,6 +132,8 @@ impl Outcome {
     /// Nothing measured yet; where there is no previous tensor, that is noted.
     pub(super) fn new(job: &Job<'_>) -> Self {
         let mut sheet = Sheet::default();
+        // Until somebody who remembers fills it in.
+        memory::DEFS.iter().for_each(|def| sheet.lack(def.name, Reason::NoPrevious));
         if job.previous.is_none() {
             change::lack(&Reason::NoPrevious, &mut sheet);
         }

@@ -36,6 +36,7 @@ mod lanes;
 mod laws;
 mod lmoments;
 mod matrices;
+mod memory;
 mod moments;
 mod normal;
 mod optimizer;
@@ -58,6 +59,7 @@ mod totals;
 mod weigh;
 mod wide;
 
+pub use memory::{Past, remember};
 pub use optimizer::weigh_optimizer;
 pub use plan::{Plan, Previous, Progress, QUANTILES, SKETCH_LEN};
 pub use weigh::{Weighed, weigh};
@@ -72,6 +74,7 @@ const FAMILIES: &[&[MetricDef]] = &[
     rows::DEFS,
     precision::DEFS,
     change::DEFS,
+    memory::DEFS,
     matrices::spectrum::DEFS,
     matrices::heads::DEFS,
     matrices::positions::DEFS,
