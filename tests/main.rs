@@ -29,6 +29,8 @@ mod scrape_golden;
 mod stack;
 /// Arrows, sizes, registries, words.
 mod tidy;
+/// What trainers themselves wrote.
+mod trainers;
 
 /// What is kept, and what comes back of it after crashes, damage and upgrades.
 mod store;

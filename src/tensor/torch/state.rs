@@ -289,6 +289,12 @@ fn step_below(pickle: &Pickle, id: Id, depth: usize) -> Option<u64> {
     }
     let here = STEP_KEYS.iter().find_map(|key| pickle.get(id, key).and_then(|value| number(pickle, value)));
     here.or_else(|| {
+        // fairseq counts updates in the last line of its optimizer's history alone.
+        let history = pickle.get(id, "optimizer_history").and_then(|history| pickle.sequence(history));
+        let updates = history.and_then(|history| pickle.get(*history.last()?, "num_updates"));
+        updates.and_then(|updates| number(pickle, updates))
+    })
+    .or_else(|| {
         let inner = |key: &&str| pickle.get(id, key).and_then(|value| step_below(pickle, value, depth - 1));
         (depth > 1).then(|| STEP_CONTAINERS.iter().find_map(inner)).flatten()
     })
