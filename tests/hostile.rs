@@ -1,6 +1,7 @@
 //! Hostile and broken files: each costs only itself, and is told with file, tensor, byte and remedy.
 
 mod fuzz;
+mod limits;
 mod malicious;
 mod safetensors;
 

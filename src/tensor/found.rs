@@ -10,7 +10,7 @@ use indexmap::IndexMap;
 use super::chunks::Chunked;
 use super::input::{self, Input};
 use super::limits::{
-    FILES_MAX, FILES_OPEN_MAX, NAME_BYTES_MAX, PROBLEMS_MAX, RANK_MAX, TENSOR_BYTES_MAX, TENSORS_MAX,
+    FILES_MAX, FILES_OPEN_MAX, NAME_BYTES_MAX, PROBLEMS_MAX, RANK_MAX, TENSOR_ELEMENTS_MAX, TENSORS_MAX,
 };
 use super::place::Place;
 use super::view::Piece;
@@ -285,7 +285,7 @@ pub fn elements(shape: &[u64]) -> Option<u64> {
     // A zero makes the product zero, but must not hide an overflow of the other dimensions.
     let product =
         shape.iter().filter(|&&size| size > 0).try_fold(1_u64, |product, &size| product.checked_mul(size))?;
-    (product <= TENSOR_BYTES_MAX).then(|| if shape.contains(&0) { 0 } else { product })
+    (product <= TENSOR_ELEMENTS_MAX).then(|| if shape.contains(&0) { 0 } else { product })
 }
 
 /// Names go into labels, store keys and pages: those escape quotes and angle brackets, but a control

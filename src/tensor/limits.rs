@@ -12,9 +12,9 @@ pub const TENSORS_MAX: usize = 400_000;
 pub const NAME_BYTES_MAX: usize = 1024;
 /// Most dimensions. numpy allows 64, torch users rarely pass 5.
 pub const RANK_MAX: usize = 64;
-/// Most bytes that one tensor may deliver. Far above any real one (a 405B model's largest is 4 GB);
-/// keeps every sum of offsets far from overflow.
-pub const TENSOR_BYTES_MAX: u64 = 1 << 46;
+/// Most elements of one tensor. Far above any real one (a 405B model's largest has 2 billion); keeps
+/// every sum of offsets far from overflow.
+pub const TENSOR_ELEMENTS_MAX: u64 = 1 << 46;
 /// Most files in one checkpoint: 4096 ranks with a few files each.
 pub const FILES_MAX: usize = 20_000;
 /// Files that are kept open while a checkpoint is weighed, well below the usual limit of 1024
