@@ -130,6 +130,7 @@ fn values_that_are_had_in_turns_say_their_age() {
         |step, skewness| Carried { step: Step(step), samples: Samples::from([("skewness", skewness)]) };
     let mut run = (*status("a", Some(reading("a", vec![waiting, served], Vec::new())), Vec::new())).clone();
     run.carried = Arc::new([("h.0.q".into(), turn(10, 1.0)), ("h.1.q".into(), turn(40, 3.0))].into());
+    run.newest_values = run.latest.as_ref().map(|latest| latest.with_carried(&run.carried));
     let snapshot = Snapshot { runs: vec![Arc::new(run)], ..Snapshot::default() };
     let scrape = prometheus_text(&snapshot, &catalog(), &Counters::default(), &Settings::default());
     for (tensor, age) in [("h.0.q", 30.0), ("h.1.q", 0.0)] {

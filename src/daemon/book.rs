@@ -31,6 +31,8 @@ pub struct Book {
     pub preview: Option<Arc<Reading>>,
     /// What was not in the latest reading's budget.
     pub carried: Arc<carried::Turns>,
+    /// The latest reading, filled with it: made once, not at each scrape.
+    pub newest_values: Option<Arc<Reading>>,
     /// Findings by id, open and resolved.
     pub findings: BTreeMap<FindingId, Arc<Finding>>,
     /// Past and judge of the current attempt; none when they rest in the store.
@@ -73,6 +75,7 @@ impl Book {
         Ok(Self {
             run: run.clone(),
             directory,
+            newest_values: latest.as_ref().map(|latest| latest.with_carried(&carried)),
             carried,
             failures_total: store
                 .runs()
@@ -154,6 +157,7 @@ impl Book {
         let newer = self.latest.as_ref().is_none_or(|latest| order(&latest.key) < order(&reading.key));
         if newer {
             self.carried = Arc::new(carried::after(&self.carried, &reading));
+            self.newest_values = Some(reading.with_carried(&self.carried));
             self.latest = Some(reading);
         }
     }

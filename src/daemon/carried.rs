@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::checkpoint::Known;
-use crate::measure::METRICS;
+use crate::measure;
 use crate::store::{self, Store};
-use crate::terms::{Attempt, Carried, Reading, Reason, TensorReading, Tier};
+use crate::terms::{Attempt, Carried, Catalog, Reading, Reason, TensorReading, Tier};
 
 /// Readings that are looked through for the last turns when a run is taken up again; whose turn was longer ago
 /// starts anew.
@@ -21,12 +21,13 @@ pub fn after(turns: &Turns, reading: &Reading) -> Turns {
     if !reading.tensors.iter().any(waits) {
         return Turns::new();
     }
+    let catalog = measure::catalog();
     let turn = |tensor: &TensorReading| {
         let name = &tensor.facts.name;
         if waits(tensor) {
             return Some((Arc::clone(name), turns.get(name)?.clone()));
         }
-        let samples = tensor.samples.iter().filter(|(metric, _)| in_turns(metric));
+        let samples = tensor.samples.iter().filter(|(metric, _)| in_turns(&catalog, metric));
         let samples = samples.map(|(metric, value)| (*metric, *value)).collect();
         Some((Arc::clone(name), Carried { step: reading.key.step, samples }))
     };
@@ -61,8 +62,8 @@ fn waits(tensor: &TensorReading) -> bool {
 }
 
 /// Metrics that a budget can put off.
-fn in_turns(metric: &str) -> bool {
-    METRICS.iter().any(|def| def.name == metric && def.tier >= Tier::Two)
+fn in_turns(catalog: &Catalog, metric: &str) -> bool {
+    catalog.get(metric).is_some_and(|def| def.tier >= Tier::Two)
 }
 
 #[cfg(test)]

@@ -69,6 +69,7 @@ fn status(book: &Book, sight: &Sight, weighing: Option<&RunId>) -> RunStatus {
         missed,
         // A preview is of tier 1: it lacks more than a budget would.
         carried: if preview.is_none() { Arc::clone(&book.carried) } else { Arc::default() },
+        newest_values: preview.or(book.newest_values.as_ref()).cloned(),
     }
 }
 
@@ -95,6 +96,7 @@ fn unseen(run: &RunId, directory: PathBuf, sight: &Sight, weighing: Option<&RunI
         pending: sight.pending.get(run).cloned().unwrap_or_default(),
         missed: sight.missed.get(run).cloned().unwrap_or_default(),
         carried: Arc::default(),
+        newest_values: None,
     }
 }
 

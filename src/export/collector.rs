@@ -68,11 +68,10 @@ impl SnapshotCollector<'_> {
             run_families(&mut out, run);
             self.findings(&mut out, run);
         }
-        let newest: Vec<_> = runs.iter().map(|run| run.newest_values()).collect();
         let mut weights = Weights::new(&mut out, self.catalog, self.settings);
         for class in [Weights::offenders, Weights::model, Weights::roles, Weights::tensors, Weights::heads] {
-            for (run, values) in runs.iter().zip(&newest) {
-                if let Some(reading) = values {
+            for run in &runs {
+                if let Some(reading) = &run.newest_values {
                     class(&mut weights, &run.open, reading);
                 }
             }

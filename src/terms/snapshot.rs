@@ -1,13 +1,12 @@
 //! What the daemon publishes after each commit. Prometheus, page and alerts read only this.
 
-use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use serde::Serialize;
 
-use super::{Attempt, Finding, Reading, Reason, RunId, Said, Samples, Severity, Step};
+use super::{Attempt, Finding, Reading, Reason, RunId, Said, Samples, Severity, Step, TensorReading};
 
 /// The whole published state: replaced, never changed.
 #[derive(Clone, Debug, Default, Serialize)]
@@ -78,6 +77,9 @@ pub struct RunStatus {
     /// What was not in the latest checkpoint's budget, by tensor; empty where everything was.
     #[serde(skip)]
     pub carried: Arc<BTreeMap<Arc<str>, Carried>>,
+    /// What is exported of `latest`: see [`Reading::with_carried`].
+    #[serde(skip)]
+    pub newest_values: Option<Arc<Reading>>,
 }
 
 /// A tensor's values from the last checkpoint in whose budget they were.
@@ -89,23 +91,42 @@ pub struct Carried {
     pub samples: Samples,
 }
 
-impl RunStatus {
-    /// The newest reading, with carried values where its own were not in the budget.
-    pub fn newest_values(&self) -> Option<Cow<'_, Reading>> {
-        let latest = self.latest.as_deref()?;
-        if self.carried.is_empty() {
-            return Some(Cow::Borrowed(latest));
+impl Reading {
+    /// The same reading with carried values where its own were not in the budget, and then without sketches and
+    /// quantiles: of these nobody needs a second copy.
+    pub fn with_carried(self: &Arc<Self>, carried: &BTreeMap<Arc<str>, Carried>) -> Arc<Self> {
+        if carried.is_empty() {
+            return Arc::clone(self);
         }
-        let mut filled = latest.clone();
-        for tensor in &mut filled.tensors {
-            let Some(carried) = self.carried.get(&tensor.facts.name) else { continue };
+        let fill = |tensor: &TensorReading| {
+            let turn = carried.get(&tensor.facts.name);
             let lacking = tensor.absent.iter().filter(|(_, reason)| **reason == Reason::OverBudget);
-            let found = lacking.filter_map(|(name, _)| Some((*name, *carried.samples.get(name)?)));
-            tensor.samples.extend(found);
-        }
-        Some(Cow::Owned(filled))
+            let found = lacking.filter_map(|(name, _)| Some((*name, *turn?.samples.get(name)?)));
+            TensorReading {
+                facts: tensor.facts.clone(),
+                samples: tensor.samples.iter().map(|(name, value)| (*name, *value)).chain(found).collect(),
+                absent: tensor.absent.clone(),
+                sketch: None,
+                quantiles: Vec::new(),
+            }
+        };
+        Arc::new(Self {
+            key: self.key.clone(),
+            checkpoint: self.checkpoint.clone(),
+            family: self.family.clone(),
+            trainer: self.trainer.clone(),
+            tensors: self.tensors.iter().map(fill).collect(),
+            subjects: self.subjects.clone(),
+            skipped: self.skipped.clone(),
+            tied: self.tied.clone(),
+            remarks: self.remarks.clone(),
+            problems: self.problems.clone(),
+            previous: self.previous,
+        })
     }
+}
 
+impl RunStatus {
     /// The gravest open severity.
     pub fn worst(&self) -> Option<Severity> {
         self.open.iter().map(|finding| finding.severity).max()

@@ -104,12 +104,14 @@ pub fn said(silenced: &str, acknowledged: &Finding) -> Arc<Said> {
 
 /// A run as published.
 pub fn status(run: &str, reading: Option<Reading>, open: Vec<Arc<Finding>>) -> Arc<RunStatus> {
+    let latest = reading.map(Arc::new);
     Arc::new(RunStatus {
         run: RunId::new(run),
         directory: PathBuf::from(run),
         attempt: Attempt(1),
         phase: RunPhase::Watching,
-        latest: reading.map(Arc::new),
+        newest_values: latest.clone(),
+        latest,
         findings_total: open.len() as u64,
         open,
         last_good: Some((Step(30), PathBuf::from("checkpoint-30"))),
