@@ -67,7 +67,7 @@ pub fn report_html(
     for metric in METRICS {
         let columns = thinned(&look(metric, SubjectKind::Tensor)?);
         if !columns.is_empty() {
-            over_steps.push(pictures::heat(metric, &columns, Compare::Own));
+            over_steps.push(pictures::heat(metric, &columns, Compare::Own, &onsets));
             over_steps.push(pictures::bands(metric, &columns, &onsets));
         }
     }

@@ -1,22 +1,25 @@
 //! What takes long to look up is looked up when a checkpoint is published, not when somebody waits for it.
 //!
-//! A run's way through weight space needs the sketches of many checkpoints: a few tenths of a second on a
-//! long run of a large model, beside the many seconds that weighing the checkpoint took.
+//! The first pictures of a run's view rest on all its checkpoints, its way through weight space even on the sketches
+//! of many: a few tenths of a second on a long run of a large model, beside the many seconds that weighing the
+//! checkpoint took.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::app::Site;
-use super::past::TRAJECTORIES_MAX;
+use super::past::AHEAD_MAX;
+use super::routes::asked::Asked;
+use super::routes::runs::{PICTURES, picture};
 use crate::terms::{RunId, RunStatus, Snapshot};
 
-/// Checkpoints of each run when its way was drawn last.
+/// Checkpoints of each run when its pictures were drawn last.
 type Drawn = HashMap<RunId, u64>;
 
 /// A run with its checkpoints' number, and when the newest was written.
 type Standing = (RunId, u64, f64);
 
-/// Keeps the ways of the runs that moved last fresh, until the server is to end.
+/// Keeps the first pictures of the runs that moved last fresh, until the server is to end.
 pub async fn look_ahead(site: Site) {
     let (mut snapshots, mut stopping) = (site.snapshots.clone(), site.stopping.clone());
     let mut drawn = Drawn::new();
@@ -37,8 +40,9 @@ pub async fn look_ahead(site: Site) {
 }
 
 fn draw(site: &Site, runs: &[RunId]) {
-    for run in runs.iter().take_while(|_| !*site.stopping.borrow()) {
-        let _ = site.trajectory(run);
+    let wanted = runs.iter().flat_map(|run| PICTURES.map(|id| (run, id)));
+    for (run, id) in wanted.take_while(|_| !*site.stopping.borrow()) {
+        let _ = picture(site, run, id, Asked::default());
     }
 }
 
@@ -56,7 +60,7 @@ fn moved(mut runs: Vec<Standing>, drawn: &mut Drawn) -> Vec<RunId> {
     let known = runs.iter().map(|(run, total, _)| (run.clone(), *total)).collect();
     runs.retain(|(run, total, _)| drawn.get(run) != Some(total));
     runs.sort_by(|a, b| b.2.total_cmp(&a.2));
-    runs.truncate(TRAJECTORIES_MAX);
+    runs.truncate(AHEAD_MAX);
     *drawn = known;
     runs.into_iter().map(|(run, ..)| run).collect()
 }

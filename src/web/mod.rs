@@ -20,6 +20,7 @@ mod guard;
 mod kept;
 mod past;
 mod routes;
+mod sent;
 mod server;
 
 pub use access::Access;

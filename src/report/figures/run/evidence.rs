@@ -1,7 +1,7 @@
 //! What a finding rests on, before and after.
 
-use super::{Column, empty, steps};
-use crate::report::figures::statistics::{quantile, sorted};
+use super::{Column, by_step, empty, steps};
+use crate::report::figures::statistics::quantile;
 use crate::report::figures::{Axis, Fact, Figure, Mark, Numbers, Panel, Side, Tone};
 use crate::terms::Finding;
 
@@ -47,14 +47,7 @@ fn panel(finding: &Finding, trail: &Trail) -> Panel {
     let mut panel = Panel::new(title, Axis::whole("step"), Axis::linear(""));
     if trail.siblings.len() > 1 {
         let all = steps(&trail.siblings);
-        let at: Vec<Vec<f64>> = all
-            .iter()
-            .map(|step| {
-                let value =
-                    |c: &Column| c.points.binary_search_by_key(step, |p| p.0).ok().map(|i| c.points[i].1);
-                sorted(trail.siblings.iter().filter_map(value))
-            })
-            .collect();
+        let at = by_step(&trail.siblings, &all);
         panel = panel.with(Mark::Band {
             name: "siblings, middle 90 %".to_owned(),
             x: all.iter().map(|step| *step as f64).collect(),

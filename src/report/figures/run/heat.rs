@@ -1,14 +1,16 @@
 //! Layer × step: any metric of every tensor over the run.
 
-use std::collections::HashMap;
-
-use super::{Column, empty, steps};
-use crate::report::figures::statistics::{quantile, sorted};
+use super::{Column, Onset, empty, marked, steps};
+use crate::report::figures::statistics::quantile_of;
 use crate::report::figures::{Axis, Fact, Figure, Mark, Numbers, Panel, Ramp};
 use crate::report::number::short;
 
 /// Most columns: more than a wide screen has pixels for is waste.
 const COLUMNS_MAX: usize = 600;
+/// Most cells, so that a model of thousands of tensors is still a few megabytes and not a hundred; and the columns
+/// that such a model has at least.
+const CELLS_MAX: usize = 300_000;
+const COLUMNS_MIN: usize = 40;
 
 /// What the colours of a heat map compare.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -20,20 +22,21 @@ pub enum Compare {
     All,
 }
 
-/// One row a subject, in the order given; steps across. Colours run over the middle 98 % of the values.
-pub fn heat(metric: &str, columns: &[Column], compare: Compare) -> Figure {
+/// One row a subject, in the order given; steps across, the openings of findings marked. Colours run over the middle 98 % of the values.
+pub fn heat(metric: &str, columns: &[Column], compare: Compare, onsets: &[Onset]) -> Figure {
     let words = metric.replace('_', " ");
-    let mut figure = empty("heat", words.clone(), "When and where did it change?");
+    let mut figure = empty("heat", format!("{words} over the run"), "When and where did it change?");
     let all = steps(columns);
     if all.is_empty() {
         figure.absent = Some("no checkpoint of this run has a value of this metric".to_owned());
         return figure;
     }
-    let shown = thin(&all);
-    let (mut cells, raw) =
-        (cells(columns, &shown, compare), sorted(columns.iter().flat_map(|c| c.points.iter().map(|p| p.1))));
+    let shown = thin(&all, columns.len());
+    let mut cells = cells(columns, &shown, compare);
     let (low, high) = limits(&cells);
-    let (least, most) = (raw.first().copied().unwrap_or(f64::NAN), raw.last().copied().unwrap_or(f64::NAN));
+    let mut raw: Vec<f64> = finite(columns.iter().flat_map(|column| &column.points).map(|point| point.1));
+    let (least, median, most) =
+        (quantile_of(&mut raw, 0.0), quantile_of(&mut raw, 0.5), quantile_of(&mut raw, 1.0));
     figure.says = match compare {
         Compare::Own => format!(
             "{} rows, {} checkpoints; colours show by how much a value differs from its own row's median.",
@@ -48,14 +51,11 @@ pub fn heat(metric: &str, columns: &[Column], compare: Compare) -> Figure {
             short(most)
         ),
     };
-    figure.facts = vec![
-        Fact::new("smallest", least),
-        Fact::new("median", quantile(&raw, 0.5)),
-        Fact::new("largest", most),
-    ];
+    figure.facts =
+        vec![Fact::new("smallest", least), Fact::new("median", median), Fact::new("largest", most)];
     cells.iter_mut().filter(|value| !value.is_finite()).for_each(|value| *value = f64::NAN);
     let labels = columns.iter().map(|column| column.name.clone()).collect();
-    figure.panels = vec![Panel::new("", Axis::whole("step"), Axis::named("", labels)).with(Mark::Heat {
+    let panel = Panel::new("", Axis::whole("step"), Axis::named("", labels)).with(Mark::Heat {
         rows: columns.len(),
         columns: shown.len(),
         values: Numbers(cells),
@@ -66,31 +66,35 @@ pub fn heat(metric: &str, columns: &[Column], compare: Compare) -> Figure {
         y: [0.0, columns.len() as f64],
         x: [shown[0] as f64, shown[shown.len() - 1] as f64],
         at: Some(shown.iter().map(|step| *step as f64).collect()),
-    })];
+    });
+    figure.panels = vec![marked(panel, onsets)];
     figure
 }
 
-/// At most [`COLUMNS_MAX`] steps, the newest always among them.
-fn thin(all: &[u64]) -> Vec<u64> {
-    let stride = all.len().div_ceil(COLUMNS_MAX);
+/// As many steps as so many rows bear, the newest always among them.
+fn thin(all: &[u64], rows: usize) -> Vec<u64> {
+    let most = (CELLS_MAX / rows.max(1)).clamp(COLUMNS_MIN, COLUMNS_MAX);
+    let stride = all.len().div_ceil(most);
     let mut shown: Vec<u64> = all.iter().rev().copied().step_by(stride).collect();
     shown.reverse();
     shown
 }
 
 fn cells(columns: &[Column], shown: &[u64], compare: Compare) -> Vec<f64> {
-    let place: HashMap<u64, usize> = shown.iter().enumerate().map(|(index, step)| (*step, index)).collect();
     let mut cells = vec![f64::NAN; columns.len() * shown.len()];
     for (row, column) in columns.iter().enumerate() {
         let middle = match compare {
             Compare::All => 0.0,
-            Compare::Own => quantile(&sorted(column.points.iter().map(|point| point.1)), 0.5),
+            Compare::Own => quantile_of(&mut finite(column.points.iter().map(|point| point.1)), 0.5),
         };
         // Relative to the median, or, where that is nothing, as it is.
         let scale = if compare == Compare::Own && middle != 0.0 { middle.abs() } else { 1.0 };
-        for (step, value) in &column.points {
-            if let Some(index) = place.get(step) {
-                cells[row * shown.len() + index] = (value - middle) / scale;
+        // Both go by step.
+        let mut points = column.points.iter().peekable();
+        for (cell, step) in cells[row * shown.len()..].iter_mut().zip(shown) {
+            while points.next_if(|point| point.0 < *step).is_some() {}
+            if let Some((_, value)) = points.next_if(|point| point.0 == *step) {
+                *cell = (value - middle) / scale;
             }
         }
     }
@@ -99,8 +103,8 @@ fn cells(columns: &[Column], shown: &[u64], compare: Compare) -> Vec<f64> {
 
 /// Where the colours begin and end; around zero where there are values on both sides of it.
 fn limits(cells: &[f64]) -> (f64, f64) {
-    let ascending = sorted(cells.iter().copied());
-    let (low, high) = (quantile(&ascending, 0.01), quantile(&ascending, 0.99));
+    let mut known = finite(cells.iter().copied());
+    let (low, high) = (quantile_of(&mut known, 0.01), quantile_of(&mut known, 0.99));
     if low < 0.0 && high > 0.0 {
         let limit = high.max(-low);
         return (-limit, limit);
@@ -108,8 +112,15 @@ fn limits(cells: &[f64]) -> (f64, f64) {
     if high > low {
         return (low, high);
     }
-    let (first, last) = (ascending.first().copied().unwrap_or(0.0), ascending.last().copied().unwrap_or(0.0));
+    if known.is_empty() {
+        return (0.0, 1.0);
+    }
+    let (first, last) = (quantile_of(&mut known, 0.0), quantile_of(&mut known, 1.0));
     if last > first { (first, last) } else { (first, first + first.abs().max(1.0)) }
+}
+
+fn finite(values: impl Iterator<Item = f64>) -> Vec<f64> {
+    values.filter(|value| value.is_finite()).collect()
 }
 
 #[cfg(test)]
@@ -135,13 +146,15 @@ mod tests {
     #[test]
     fn the_newest_step_is_always_shown() {
         let all: Vec<u64> = (0..1501).collect();
-        let shown = thin(&all);
-        assert!(shown.len() <= COLUMNS_MAX && shown.last() == Some(&1500));
+        for (rows, most) in [(148, COLUMNS_MAX), (3000, 100), (100_000, COLUMNS_MIN)] {
+            let shown = thin(&all, rows);
+            assert!(shown.len() <= most && shown.len() > most / 2 && shown.last() == Some(&1500));
+        }
     }
 
     #[test]
     fn constant_values_have_colours_too() {
-        let figure = heat("rms", &[column("a", &[0.5, 0.5])], Compare::All);
+        let figure = heat("rms", &[column("a", &[0.5, 0.5])], Compare::All, &[]);
         assert!(matches!(figure.panels[0].marks[0], Mark::Heat { low, high, .. } if high > low));
     }
 }

@@ -1,7 +1,7 @@
 //! Several runs on one axis.
 
-use super::{Column, empty};
-use crate::report::figures::statistics::{quantile, sorted};
+use super::{Column, by_step, empty, steps};
+use crate::report::figures::statistics::quantile;
 use crate::report::figures::{Axis, Figure, Mark, Panel, Tone};
 use crate::terms::LogPoint;
 
@@ -30,17 +30,15 @@ pub fn overlay(metric: &str, runs: &[(String, Vec<Column>)]) -> Figure {
     let label = if subjects > 1 { format!("{words}, median") } else { words };
     let mut panel = Panel::new("", Axis::whole("step"), Axis::linear(label));
     for (index, (run, columns)) in runs.iter().enumerate() {
-        let mut values: std::collections::BTreeMap<u64, Vec<f64>> = std::collections::BTreeMap::new();
-        for (step, value) in columns.iter().flat_map(|column| &column.points) {
-            values.entry(*step).or_default().push(*value);
-        }
-        if values.is_empty() {
+        let steps = steps(columns);
+        if steps.is_empty() {
             continue;
         }
+        let values = by_step(columns, &steps);
         panel = panel.with(Mark::Line {
             name: run.clone(),
-            x: values.keys().map(|step| *step as f64).collect(),
-            y: values.into_values().map(|values| quantile(&sorted(values), 0.5)).collect(),
+            x: steps.iter().map(|step| *step as f64).collect(),
+            y: values.iter().map(|values| quantile(values, 0.5)).collect(),
             tone: Tone::Nth(index as u32),
             dashed: false,
         });

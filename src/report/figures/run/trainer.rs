@@ -1,6 +1,6 @@
 //! What the trainer logged.
 
-use super::{Onset, empty};
+use super::{Onset, empty, marked};
 use crate::detect::regimes;
 use crate::report::figures::{Axis, Fact, Figure, Mark, Panel, Side, Tone};
 use crate::terms::LogPoint;
@@ -41,15 +41,7 @@ pub fn trainer(log: &[LogPoint], onsets: &[Onset]) -> Figure {
                 tone: Tone::Quiet,
             });
         }
-        for onset in onsets.iter().take(6) {
-            panel = panel.with(Mark::Rule {
-                axis: Side::X,
-                at: onset.step as f64,
-                label: onset.label.clone(),
-                tone: Tone::Alarm,
-            });
-        }
-        figure.panels.push(panel);
+        figure.panels.push(marked(panel, onsets));
     }
     if figure.panels.is_empty() {
         figure.absent = Some("the trainer left no log beside the checkpoints".to_owned());

@@ -27,10 +27,17 @@ function planned(events) {
 }
 
 async function runView({ run, parameters }) {
-  const [info, checkpoints, findings] = await Promise.all([api(ofRun(run)), allCheckpoints(run), api("/findings", { run, limit: 200 })]);
+  let metric = parameters.metric || FIRST_METRICS[0], role = parameters.role || "", compare = parameters.compare || "own";
+  const ask = (id) => api(ofRun(run, `/figures/${id}`), { metric, role: role || undefined, compare });
+  const chosen = () => [metric, role, compare].join();
+  const frame = Promise.all([api(ofRun(run)), allCheckpoints(run), api("/findings", { run, limit: 200 })]);
+  // Pictures are asked for before it is known what the run has: nearly always it has what is shown first. A browser
+  // asks a few things at a time, so those in sight come before the others, and the frame before them.
+  const early = Object.fromEntries(["trainer", "heat", "bands", "trajectory"].map((id) => [id, ask(id)])), guess = metric;
+  for (const answer of Object.values(early)) answer.catch(() => { /* told where it is awaited */ });
+  const [info, checkpoints, findings] = await frame;
   const names = info.metrics.map((m) => m.name);
-  let metric = names.includes(parameters.metric) ? parameters.metric : FIRST_METRICS.find((m) => names.includes(m)) || names[0];
-  let role = parameters.role || "", compare = parameters.compare || "own";
+  if (!names.includes(metric)) metric = FIRST_METRICS.find((m) => names.includes(m)) || names[0];
   const status = info.status;
   if (!checkpoints.length) {
     const why = status?.pending?.[0];
@@ -45,14 +52,13 @@ async function runView({ run, parameters }) {
     const head = /^layer (\d+) head \d+$/.exec(name);
     location.hash = info.tensors.some((t) => t.name === name) ? to.tensor(run, step, name) : head ? to.heads(run, step, { layer: head[1] }) : to.step(run, step);
   };
-  const ask = (id) => api(ofRun(run, `/figures/${id}`), { metric, role: role || undefined, compare });
   // The frame stands at once; pictures over the whole run come as they are ready.
-  const frame = (id, title, question, more) => ({ id, title, question, says: "", facts: [], panels: [], absent: "Looking the run up …", basis: "weights", ...more });
+  const empty = (id, title, question, more) => ({ id, title, question, says: "", facts: [], panels: [], absent: "Looking the run up …", basis: "weights", ...more });
   const known = info.metrics.find((m) => m.name === metric), rows = role && known?.subject === "tensor" ? info.tensors.filter((t) => t.role === role).length : known?.subjects;
-  const trainer = frame("trainer", "Training", "How does the training itself go?");
-  const heat = metric && frame("heat", words(metric), "When and where did it change?", { labels: rows });
-  const bands = metric && frame("bands", words(metric), "Does a tensor leave its siblings?");
-  const trajectory = frame("trajectory", "Way through weight space", "Does the run move steadily, turn, or jump?");
+  const trainer = empty("trainer", "Training", "How does the training itself go?");
+  const heat = metric && empty("heat", `${words(metric)} over the run`, "When and where did it change?", { labels: rows });
+  const bands = metric && empty("bands", `${words(metric)} by group`, "Does a tensor leave its siblings?");
+  const trajectory = empty("trajectory", "Way through weight space", "Does the run move steadily, turn, or jump?");
   const cards = {
     trainer: figureCard(trainer, { level: 2 }),
     heat: heat && figureCard(heat, { level: 2, onPick: pick, controls: null }),
@@ -87,7 +93,11 @@ async function runView({ run, parameters }) {
   };
   return {
     title: run, crumbs: [[run, to.run(run)]], run, refresh,
-    ready: () => Promise.all(Object.keys(cards).filter((id) => cards[id]).map(async (id) => cards[id].draw(await ask(id)))),
+    ready: () => Promise.all(Object.keys(cards).filter((id) => cards[id]).map(async (id) => {
+      const ofMetric = ["heat", "bands"].includes(id), before = chosen(), figure = await (metric === guess || !ofMetric ? early[id] : ask(id));
+      // Who has chosen something else meanwhile sees that.
+      if (!ofMetric || chosen() === before) cards[id].draw(figure);
+    })),
     nodes: [
       el("div", { class: "head" },
         el("div", null, el("h1", null, run), el("p", { class: "lead" }, [info.kind && words(info.kind), info.family, status?.directory].filter(Boolean).join(" · "))),
@@ -100,7 +110,7 @@ async function runView({ run, parameters }) {
       el("section", { class: "block" }, el("h2", null, "Findings"), list),
       planned(info.expected),
       el("div", { class: "block" }, cards.trainer),
-      picker, cards.heat, el("div", { class: "block" }, cards.trajectory), cards.bands && el("div", { class: "block" }, cards.bands),
+      picker, cards.heat, cards.bands && el("div", { class: "block" }, cards.bands), el("div", { class: "block" }, cards.trajectory),
     ],
   };
 }
