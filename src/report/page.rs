@@ -17,6 +17,7 @@ macro_rules! drawing_and {
             "draw/number.js",
             "draw/scale.js",
             "draw/marks.js",
+            "draw/png.js",
             "draw/heat.js",
             "draw/panel.js",
             "draw/save.js",

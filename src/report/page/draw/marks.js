@@ -14,10 +14,20 @@ function linePath(xs, ys, sx, sy) {
   return path;
 }
 
-const stops = (mark, sx, sy, text) => mark.x.flatMap((x, i) => {
-  const px = sx(x), py = sy(mark.y[i]);
-  return Number.isFinite(px) && Number.isFinite(py) && isNumber(mark.y[i]) ? [{ x: px, y: py, text: text(x, mark.y[i], i), index: i, mark }] : [];
-});
+// What can be pointed at. A line of a thousand points says one of them at most: words are made when asked for.
+class Stop {
+  constructor(x, y, index, mark, say) { Object.assign(this, { x, y, index, mark, say }); }
+  get text() { return this.say(this.mark.x[this.index], this.mark.y[this.index], this.index); }
+}
+
+function stops(mark, sx, sy, say) {
+  const found = [];
+  for (let i = 0; i < mark.x.length; i++) {
+    const x = sx(mark.x[i]), y = sy(mark.y[i]);
+    if (Number.isFinite(x) && Number.isFinite(y) && isNumber(mark.y[i])) found.push(new Stop(x, y, i, mark, say));
+  }
+  return found;
+}
 
 const named = (mark, text) => (mark.name ? `${mark.name}: ${text}` : text);
 

@@ -34,7 +34,7 @@ function drawPanel(panel, width, height, colours) {
   if (shares) return drawShares(shares, root, width, height, colours);
   const heat = panel.marks.find((mark) => mark.kind === "heat");
   const labels = panel.y.scale.labels;
-  const plot = { left: 46, right: width - (heat ? 58 : 10), top: 8, bottom: height - 20, rules: 0, lying: 0 };
+  const plot = { left: 46, right: width - (heat ? 64 : 10), top: 8, bottom: height - 20, rules: 0, lying: 0 };
   if (panel.title) plot.top += 16;
   if (panel.x.label && !tree) plot.bottom -= 14;
   if (panel.y.label && !labels) plot.top += 15;
