@@ -73,6 +73,17 @@ impl Browser {
         );
     }
 
+    /// From now on the page gets its answers one after the other, and what each changes is painted before the
+    /// next one comes.
+    pub fn one_by_one(&self) {
+        let source = "(() => { const ask = window.fetch; let last = Promise.resolve(); \
+             const painted = () => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done))); \
+             const whole = async answer => new Response(await answer.arrayBuffer(), answer); \
+             window.fetch = (...asked) => { const answer = ask(...asked).then(whole), mine = last.then(() => answer); \
+               last = mine.then(painted, painted); return mine; }; })();";
+        self.cdp("Page.addScriptToEvaluateOnNewDocument", json!({ "source": source }));
+    }
+
     /// Opens an address and waits until its view is drawn.
     #[track_caller]
     pub fn go(&self, url: &str) {
@@ -155,6 +166,18 @@ impl Browser {
             json!({ "format": "png", "captureBeyondViewport": true, "clip": clip }),
         );
         std::fs::write(file, decode(taken["data"].as_str().unwrap())).unwrap();
+    }
+
+    /// What is downloaded from now on goes there.
+    pub fn download_to(&self, directory: &Path) {
+        let place = directory.to_str().unwrap();
+        self.cdp("Page.setDownloadBehavior", json!({ "behavior": "allow", "downloadPath": place }));
+    }
+
+    /// The page on paper, as a PDF.
+    pub fn print(&self) -> Vec<u8> {
+        let printed = self.cdp("Page.printToPDF", json!({ "printBackground": true }));
+        decode(printed["data"].as_str().unwrap())
     }
 
     #[track_caller]

@@ -1,7 +1,7 @@
 // One checkpoint, or two side by side: S1 to S15, moved by a slider over the steps.
 
 async function checkpointView({ run, step, parameters }) {
-  const info = await api(ofRun(run));
+  const [info, findings] = await Promise.all([api(ofRun(run)), allFindings(run)]);
   const steps = info.steps;
   if (!steps.length) return runView({ run, parameters: {} });
   let now = steps[stepIndex(steps, step, parameters.attempt)];
@@ -99,11 +99,11 @@ async function checkpointView({ run, step, parameters }) {
   const sayLater = latestOnly(async () => say(await api(ofStep(run, now[1], "/summary"), { attempt: now[0] || undefined }, true)));
   const changed = () => { note(address()); sides.forEach((side) => move(side)); sharpen(); };
   const slider = stepSlider(steps, steps.indexOf(now), {
-    status: info.status,
+    status: info.status, run, findings,
     onMove: (entry) => { now = entry; move(sides[0]); },
     onRest: () => { note(address()); sharpen(); sayLater(); },
   });
-  const sliderB = other && stepSlider(steps, steps.indexOf(other), { status: info.status, label: "Second checkpoint", onMove: (entry) => { other = entry; move(sides[1]); }, onRest: () => { note(address()); sharpen(); } });
+  const sliderB = other && stepSlider(steps, steps.indexOf(other), { status: info.status, run, findings, label: "Second checkpoint", onMove: (entry) => { other = entry; move(sides[1]); }, onRest: () => { note(address()); sharpen(); } });
   const questions = el("section", { class: "card block", hidden: !summary.answers.length }, el("h2", null, other ? "Five questions, answered for the first" : "Five questions, answered"), answers);
   say(summary);
   const compare = el("button", { type: "button", class: "small", onclick: () => {
@@ -114,9 +114,9 @@ async function checkpointView({ run, step, parameters }) {
   return {
     title: `${run} · step ${now[1]}`, run, crumbs: [[run, to.run(run)], [`step ${now[1]}`, address()]], focus: parameters.figure && `figure-${parameters.figure}`,
     ready: () => { sharpen(); },
-    refresh: async () => { const fresh = await api(ofRun(run)); slider.extend(fresh.steps); },
+    refresh: async () => { const [fresh, found] = await Promise.all([api(ofRun(run)), allFindings(run)]); for (const one of [slider, sliderB]) one?.extend(fresh.steps, found); },
     nodes: [
-      el("div", { class: "head" }, el("div", null, el("h1", null, "Weights"), lead),
+      el("div", { class: "head" }, el("div", null, el("h1", null, `Weights of ${run}`), lead),
         el("div", { class: "controls" }, compare, el("a", { class: "small", href: to.heads(run, now[1]) }, "Heads"), el("a", { class: "small", href: to.run(run) }, "Run"))),
       slider, sliderB, questions, el("h2", { class: "hidden" }, "Pictures"), el("div", { class: "block" }, grid),
     ],

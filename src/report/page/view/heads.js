@@ -1,7 +1,7 @@
 // The heads of one layer, and of all.
 
 async function headsView({ run, step, parameters }) {
-  const info = await api(ofRun(run));
+  const [info, findings] = await Promise.all([api(ofRun(run)), allFindings(run)]);
   const steps = info.steps;
   let now = steps[stepIndex(steps, step, parameters.attempt)], layer = parameters.layer || "0";
   const attempt = () => now[0] || undefined;
@@ -17,10 +17,10 @@ async function headsView({ run, step, parameters }) {
   const sharpen = latestOnly(async () => { for (const id of ["S14", "similarity"]) show(cards[ids.indexOf(id)], await one(id)); });
   const changed = () => { note(address()); select.querySelector("select").value = layer; move(); sharpen(); };
   const select = choose("layer", Array.from({ length: Math.max(1, info.layers) }, (_, i) => String(i)), layer, (v) => { layer = v; changed(); });
-  const slider = stepSlider(steps, steps.indexOf(now), { status: info.status, onMove: (entry) => { now = entry; move(); }, onRest: () => { note(address()); sharpen(); } });
+  const slider = stepSlider(steps, steps.indexOf(now), { status: info.status, run, findings, onMove: (entry) => { now = entry; move(); }, onRest: () => { note(address()); sharpen(); } });
   return {
     title: `${run} · heads`, run, crumbs: [[run, to.run(run)], [`step ${now[1]}`, to.step(run, now[1])], ["heads", address()]], ready: () => { sharpen(); },
-    refresh: async () => slider.extend((await api(ofRun(run))).steps),
+    refresh: async () => { const [fresh, found] = await Promise.all([api(ofRun(run)), allFindings(run)]); slider.extend(fresh.steps, found); },
     nodes: [el("div", { class: "head" }, el("div", null, el("h1", null, "Attention heads"), el("p", { class: "lead" }, "What each head matches on (query and key) and moves (value and output).")), el("div", { class: "controls" }, select)),
       slider, el("h2", { class: "hidden" }, "Pictures"), el("div", { class: "grid" }, cards)],
   };

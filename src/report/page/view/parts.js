@@ -96,9 +96,26 @@ async function allCheckpoints(run) {
   return items;
 }
 
+// A name that may break after a dot or a line, not within a word.
+const breakable = (name) => name.split(/(?<=[._/])/).flatMap((part) => [part, el("wbr")]);
+
+// Findings of a run, for what stood open at a step; of very many the newest.
+const allFindings = async (run) => (await api("/findings", { run, limit: 1000 })).items;
+
+// What was open at a checkpoint, in one line: the gravest finding, and how many more.
+function standing(run, findings, attempt, step) {
+  const grave = (f) => ["info", "warning", "critical"].indexOf(f.severity);
+  const open = findings.filter((f) => f.attempt === attempt && f.step <= step && (f.resolved_step === null || f.resolved_step > step)).sort((a, b) => grave(b) - grave(a) || a.step - b.step);
+  if (!open.length) return [tag("good", "healthy"), " ", el("span", { class: "quiet" }, "no finding was open here")];
+  const [first] = open;
+  return [tag(first.severity, words(first.detector)), " ", el("a", { href: to.finding(run, first.id), title: first.summary }, first.summary),
+    open.length > 1 ? [" ", el("a", { class: "quiet", href: to.run(run) }, `and ${open.length - 1} more`)] : null].flat().filter(Boolean);
+}
+
 // Slider over the steps of a run. `onMove(entry)` for every step on the way, `onRest(entry)` after.
-function stepSlider(steps, index, { onMove, onRest, status, label = "Checkpoint" }) {
+function stepSlider(steps, index, { onMove, onRest, status, run, findings, label = "Checkpoint" }) {
   let rest, player;
+  const stands = el("p", { class: "stands" });
   const output = el("output", { "aria-live": "off" }), range = el("input", { type: "range", min: 0, max: steps.length - 1, value: index, "aria-label": label });
   // As wide as its widest text, so that the slider beside it does not move while it is moved.
   const [attempts, widest] = [0, 1].map((i) => Math.max(...steps.map((entry) => entry[i])));
@@ -107,6 +124,7 @@ function stepSlider(steps, index, { onMove, onRest, status, label = "Checkpoint"
     const [attempt, step] = steps[range.value];
     output.textContent = `step ${step}${attempt ? ` · attempt ${attempt}` : ""}`;
     range.setAttribute("aria-valuetext", output.textContent);
+    stands.replaceChildren(...standing(run, findings, attempt, step));
   };
   const moved = () => {
     show();
@@ -127,8 +145,8 @@ function stepSlider(steps, index, { onMove, onRest, status, label = "Checkpoint"
   const node = el("div", { class: "card slider" }, output, el("div", { class: "way" }, range, cells),
     el("div", { class: "controls" },
       el("button", { type: "button", class: "small", "aria-label": "Step before", onclick: () => by(-1) }, "‹"), play,
-      el("button", { type: "button", class: "small", "aria-label": "Next step", onclick: () => by(1) }, "›")));
-  node.extend = (more) => { steps = more; range.max = steps.length - 1; };
+      el("button", { type: "button", class: "small", "aria-label": "Next step", onclick: () => by(1) }, "›")), stands);
+  node.extend = (more, found) => { steps = more; findings = found; range.max = steps.length - 1; show(); };
   node.go = (i) => { range.value = i; moved(); };
   node.range = range;
   show();

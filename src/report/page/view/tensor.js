@@ -1,7 +1,7 @@
 // One tensor: now, over the run, and every number that is known of it.
 
 async function tensorView({ run, step, name, parameters }) {
-  const info = await api(ofRun(run));
+  const [info, findings] = await Promise.all([api(ofRun(run)), allFindings(run)]);
   const steps = info.steps;
   let now = steps[stepIndex(steps, step, parameters.attempt)];
   const attempt = () => now[0] || undefined;
@@ -38,17 +38,17 @@ async function tensorView({ run, step, name, parameters }) {
     }
   });
   const move = latestOnly(async () => { for (const id of ["histogram", "qq"]) cards[id].draw(await one(id, { weights: false })); });
-  const slider = stepSlider(steps, steps.indexOf(now), { status: info.status,
+  const slider = stepSlider(steps, steps.indexOf(now), { status: info.status, run, findings,
     onMove: (entry) => { now = entry; move(); },
     onRest: async () => { note(address()); list((await load()).tensor); sharpen(); },
   });
   const siblings = [name, ...data.siblings];
   return {
     title: name, run, crumbs: [[run, to.run(run)], [`step ${now[1]}`, to.step(run, now[1], { attempt: attempt(), tensor: name })], [name, address()]],
-    ready: async () => { const past = await load(); cards["over-time"].draw(past.figures[0]); cards.changes.draw(past.figures[1]); sharpen(); }, refresh: async () => slider.extend((await api(ofRun(run))).steps),
+    ready: async () => { const past = await load(); cards["over-time"].draw(past.figures[0]); cards.changes.draw(past.figures[1]); sharpen(); }, refresh: async () => { const [fresh, found] = await Promise.all([api(ofRun(run)), allFindings(run)]); slider.extend(fresh.steps, found); },
     nodes: [
       el("div", { class: "head" },
-        el("div", null, el("h1", null, name), el("p", { class: "lead" }, `${words(t.role)}${t.layer === null ? "" : ` · layer ${t.layer}`} · ${t.shape.join(" × ") || "scalar"} · ${t.dtype} · content ${t.content_hash}`)),
+        el("div", null, el("h1", null, breakable(name)), el("p", { class: "lead" }, `${words(t.role)}${t.layer === null ? "" : ` · layer ${t.layer}`} · ${t.shape.join(" × ") || "scalar"} · ${t.dtype} · content ${t.content_hash}`)),
         el("div", { class: "controls" }, siblings.length > 1 ? choose("same role", [...siblings].sort(new Intl.Collator(undefined, { numeric: true }).compare), name, (v) => { location.hash = to.tensor(run, now[1], v, { attempt: attempt() }); }) : null)),
       slider, el("h2", { class: "hidden" }, "Pictures"),
       el("div", { class: "grid" }, cards.histogram, cards["over-time"], cards.qq, cards["singular-values"], cards.profiles, cards.matrix, cards.changes),
