@@ -30,6 +30,17 @@ fn a_checkpoint_becomes_one_file() {
     assert!(ids.as_array().unwrap().iter().any(|id| id == "S15"));
     // Those out of sight are drawn once nothing else moves.
     browser.until("the drawings", "return document.querySelectorAll('.picture svg').length >= 15");
+    // On paper every picture is there, dark on white.
+    let printed = browser.print();
+    assert!(printed.starts_with(b"%PDF"));
+    if let Some(directory) = std::env::var_os("PAGE_PICTURES") {
+        std::fs::write(std::path::Path::new(&directory).join("checkpoint.pdf"), &printed).unwrap();
+    }
+    assert_eq!(browser.run("return document.documentElement.dataset.theme"), "light");
+    let drawn = browser.run(
+        "return [...document.querySelectorAll('.figure')].every(card => card.figure.absent || card.querySelector('.picture svg'))",
+    );
+    assert_eq!(drawn, true);
     assert_eq!(browser.complaints(), Vec::<String>::new());
 }
 

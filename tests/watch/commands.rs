@@ -69,3 +69,33 @@ fn runs_lie_over_each_other_at_rest_and_under_a_daemon() {
     wait_for_total(&daemon, "b", 3);
     assert_eq!((overlay("loss"), overlay("rms")), at_rest);
 }
+
+/// Runs a command on a terminal of its own, which `script` of util-linux makes.
+fn on_a_terminal(arguments: &[&str], no_color: &str) -> String {
+    let quoted = |word: &str| format!("'{word}'");
+    let program = crate::util::daemon::binary();
+    let words = std::iter::once(text(&program)).chain(arguments.iter().copied()).map(quoted);
+    let line = format!("stty columns 100 rows 50; {} 2>/dev/null", words.collect::<Vec<_>>().join(" "));
+    let output = std::process::Command::new("script")
+        .args(["--quiet", "--return", "--command", &line, "/dev/null"])
+        .env("TERM", "xterm-256color")
+        .env("NO_COLOR", no_color)
+        .stdin(std::process::Stdio::null())
+        .output()
+        .expect("script is part of every Debian");
+    assert!(output.status.success(), "{output:?}");
+    String::from_utf8(output.stdout).unwrap()
+}
+
+#[test]
+fn a_terminal_gets_colours_and_a_pipe_or_who_says_no_gets_none() {
+    let place = Place::new();
+    let checkpoint = TrainingRun::new(&place.runs, "a", 1).save(10);
+    let inspect = ["inspect", text(&checkpoint)];
+    let coloured = on_a_terminal(&inspect, "");
+    assert!(coloured.contains("\u{1b}[") && coloured.contains('█'), "{coloured}");
+    let plain = on_a_terminal(&inspect, "1");
+    assert!(!plain.contains('\u{1b}') && plain.contains('█'), "{plain}");
+    let (code, piped, _) = command(&inspect);
+    assert!(code == 0 && !piped.contains('\u{1b}') && piped.contains('█'), "{piped}");
+}
