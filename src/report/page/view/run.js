@@ -110,7 +110,8 @@ async function runView({ run, parameters }) {
       el("section", { class: "block" }, el("h2", null, "Findings"), list),
       planned(info.expected),
       el("div", { class: "block" }, cards.trainer),
-      picker, cards.heat, cards.bands && el("div", { class: "block" }, cards.bands), el("div", { class: "block" }, cards.trajectory),
+      // The bands come last: how many panels they have is known when they come.
+      picker, cards.heat, el("div", { class: "block" }, cards.trajectory), cards.bands && el("div", { class: "block" }, cards.bands),
     ],
   };
 }
