@@ -26,6 +26,7 @@ mod codes;
 mod counter;
 mod decode;
 mod elements;
+mod equilibrium;
 mod gather;
 mod inventory;
 mod job;
@@ -74,6 +75,7 @@ const FAMILIES: &[&[MetricDef]] = &[
     rows::DEFS,
     precision::DEFS,
     change::DEFS,
+    equilibrium::DEFS,
     memory::DEFS,
     matrices::spectrum::DEFS,
     matrices::heads::DEFS,

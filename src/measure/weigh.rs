@@ -12,7 +12,7 @@ use super::plan::{Plan, Previous, Progress};
 use super::sketch::Recipe;
 use super::small;
 use super::stream::{Way, Worker, weigh_streamed};
-use super::{together, totals, wide};
+use super::{equilibrium, together, totals, wide};
 use crate::terms::{
     BlockSource, Category, Meaning, ModelMap, Problem, ProblemKind, Role, SourceError, SubjectReading,
     TensorReading, TrainerState,
@@ -51,6 +51,8 @@ pub fn weigh(
                 Err(problem) => weighed.problems.push(problem),
             }
         }
+        let interval = previous.as_ref().map(|previous| Interval::new(previous, trainer));
+        equilibrium::measure(&mut weighed.tensors, interval.as_ref());
         tier_two_three(source, map, previous.as_ref(), plan, progress, &mut weighed);
         totals::measure(source, map, plan.tier, &mut weighed);
         weighed
