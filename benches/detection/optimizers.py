@@ -41,8 +41,8 @@ def build(kind, model, recipe):
     named = list(model.named_parameters())
     groups = [dict(params=[p for _, p in named if p.dim() == 2], weight_decay=recipe["decay"]), dict(params=[p for _, p in named if p.dim() != 2], weight_decay=0.0)]
     lr, b2 = recipe["lr"], recipe["b2"]
-    if kind == "adamw": one = torch.optim.AdamW(groups, lr=lr, betas=(0.9, b2))
-    elif kind == "adam": one = torch.optim.Adam([p for _, p in named], lr=lr, betas=(0.9, b2))
+    if kind == "adamw": one = torch.optim.AdamW(groups, lr=lr, betas=(0.9, b2), fused=True)
+    elif kind == "adam": one = torch.optim.Adam([p for _, p in named], lr=lr, betas=(0.9, b2), fused=True)
     elif kind == "sgd": one = torch.optim.SGD(groups, lr=lr, momentum=0.9)
     elif kind == "adafactor": one = torch.optim.Adafactor(groups, lr=lr)
     elif kind == "lion": one = Lion(groups, lr=lr)

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Trains small labelled runs, healthy and sick, for the detection benchmark.
 
-    python benches/detection/train.py OUT --seed 21 [--only NAME,…] [--jobs 2]
+    python benches/detection/train.py OUT --seed 21 [--only NAME,…] [--jobs 2] [--spacings 10,15,20]
     weighbridge replay OUT/before --store STORE
     weighbridge replay OUT/runs --store STORE --config OUT/weighbridge.yaml
     weighbridge findings --store STORE --format jsonl > findings.jsonl
@@ -50,12 +50,12 @@ def rate(schedule, step, steps):
 
 
 class Run:
-    def __init__(self, out, name, seed):
+    def __init__(self, out, name, seed, spacings):
         self.kind, self.rng = KINDS[name](), random.Random(f"{name}-{seed}")
         rng, kind = self.rng, self.kind
         torch.manual_seed(rng.randrange(2**31))
         self.texts, self.data, self.scale, self.skip, self.averaged = texts(), "code", 1.0, 0, None
-        self.every, self.count = rng.choice([10, 15, 20]), rng.randrange(22, 30)
+        self.every, self.count = rng.choice(spacings), rng.randrange(22, 30)
         self.name, self.out, self.optimizer_kind = f"{name}-s{seed}", out, rng.choice(kind.optimizers)
         self.directory, self.checkpoints, self.log, self.losses = out / "runs" / self.name, [], [], []
         self.recipe = dict(lr=rng.choice(PEAKS[self.optimizer_kind]), b2=rng.choice([0.95, 0.999]), decay=rng.choice([0.01, 0.1]),
@@ -176,9 +176,9 @@ class Run:
         if "older_step" in self.name: self.kept[self.step] = self.state()
 
 
-def one(out, name, seed):
+def one(out, name, seed, spacings):
     torch.set_num_threads(1)
-    label = Run(out, name, seed).train()
+    label = Run(out, name, seed, spacings).train()
     with open(out / "labels.jsonl", "a") as f: f.write(json.dumps(label) + "\n")
     return label
 
@@ -187,10 +187,11 @@ def main():
     ap = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     ap.add_argument("out", type=Path); ap.add_argument("--seed", type=int, default=21); ap.add_argument("--only", default="")
     ap.add_argument("--jobs", type=int, default=os.cpu_count())
+    ap.add_argument("--spacings", default="10,15,20", help="steps between two checkpoints; a run draws one of these")
     a = ap.parse_args(); names = [n for n in a.only.split(",") if n] or [*KINDS]
     (a.out / "before").mkdir(parents=True, exist_ok=True); (a.out / "expected.jsonl").touch()
     with ProcessPoolExecutor(a.jobs) as pool:
-        for label in pool.map(one, [a.out] * len(names), names, [a.seed] * len(names)):
+        for label in pool.map(one, [a.out] * len(names), names, [a.seed] * len(names), [[int(n) for n in a.spacings.split(",")]] * len(names)):
             print(label["run"], label["family"], label["optimizer"], "onset", label["onset_step"], flush=True)
     entries = [json.loads(line) for line in open(a.out / "expected.jsonl")]
     # JSON is YAML.
