@@ -1,4 +1,5 @@
-"""Optimizers of the benchmark: torch's own, and Lion, which torch has not."""
+"""Optimizers of the benchmark: torch's own; Lion, which torch has not; Muon, whose steps torch takes in bfloat16, at a second each
+on a processor without that type."""
 import torch
 
 # Peak learning rates that train these models well; a run draws one of them.
@@ -21,6 +22,29 @@ class Lion(torch.optim.Optimizer):
                 p.mul_(1 - group["lr"] * group["weight_decay"])
                 p.add_((m * b1 + p.grad * (1 - b1)).sign_(), alpha=-group["lr"])
                 m.mul_(b2).add_(p.grad, alpha=1 - b2)
+
+
+class Muon(torch.optim.Optimizer):
+    """Jordan et al. 2024: momentum made orthogonal by five Newton-Schulz steps, as long as a step of AdamW (Moonshot's scale)."""
+
+    def __init__(self, params, lr, momentum=0.95, weight_decay=0.0):
+        super().__init__(params, dict(lr=lr, momentum=momentum, weight_decay=weight_decay))
+
+    @torch.no_grad()
+    def step(self, closure=None):
+        for group in self.param_groups:
+            for p in group["params"]:
+                if p.grad is None: continue
+                m = self.state[p].setdefault("momentum_buffer", torch.zeros_like(p))
+                m.lerp_(p.grad, 1 - group["momentum"])
+                x = p.grad.lerp(m, group["momentum"])
+                if tall := x.shape[0] > x.shape[1]: x = x.T
+                x = x / (x.norm() + 1e-7)
+                for _ in range(5):
+                    gram = x @ x.T
+                    x = 3.4445 * x + (-4.775 * gram + 2.0315 * gram @ gram) @ x
+                p.mul_(1 - group["lr"] * group["weight_decay"])
+                p.add_(x.T if tall else x, alpha=-group["lr"] * 0.2 * max(p.shape) ** 0.5)
 
 
 class Together:
@@ -49,6 +73,6 @@ def build(kind, model, recipe):
     else:
         inner = {n for n, p in named if p.dim() == 2 and any(part.isdigit() for part in n.split("."))}
         rest = [p for n, p in named if n not in inner]
-        return Together(torch.optim.Muon([p for n, p in named if n in inner], lr=lr, weight_decay=recipe["decay"], adjust_lr_fn="match_rms_adamw"),
+        return Together(Muon([p for n, p in named if n in inner], lr=lr, weight_decay=recipe["decay"]),
                         torch.optim.AdamW(rest, lr=lr, betas=(0.9, b2), weight_decay=0.0))
     return Together(one)

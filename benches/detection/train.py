@@ -14,7 +14,7 @@ trainer_state.json, the last one written last. A fault begins right after a clea
 middle third; labels.jsonl says where, and which tensors may be blamed. OUT/before has what a run that went back to an older
 step had written until then; OUT/weighbridge.yaml announces what was planned. kinds.py has the kinds.
 
-Needs torch 2.9 or newer, numpy and safetensors (CPU is enough).
+Needs torch, numpy and safetensors (CPU is enough).
 """
 import argparse, copy, json, math, os, random, shutil, sysconfig
 from concurrent.futures import ProcessPoolExecutor

@@ -6,7 +6,7 @@
 //! sick: what nobody expects is looked up in the sketches of the past. Times are of the judge alone, on
 //! the clock: the machine should have nothing else to do.
 
-#![allow(clippy::print_stdout, clippy::expect_used, dead_code)]
+#![allow(clippy::print_stdout, clippy::expect_used, clippy::unwrap_used, dead_code)]
 
 #[path = "../../tests/detect/synthetic.rs"]
 mod synthetic;
