@@ -293,6 +293,31 @@ fn a_new_checkpoint_appears_without_a_reload() {
     assert_eq!(browser.run("return window.same"), true);
 }
 
+/// A browser has six connections to one host. With one kept by each tab for good, the seventh tab stood still, and so
+/// did the sixth page that was gone to and left.
+#[test]
+fn a_page_that_nobody_looks_at_holds_no_connection() {
+    let site = Site::open();
+    let browser = Browser::open(WIDE);
+    browser.go(&site.view("/run/steady"));
+    let is_live = "return document.querySelector('.live').classList.contains('on')";
+    let hide = |hidden: bool| {
+        browser.run(&format!(
+            "Object.defineProperty(document, 'hidden', {{ configurable: true, value: {hidden} }}); \
+             document.dispatchEvent(new Event('visibilitychange'))"
+        ))
+    };
+    browser.until("the live line", is_live);
+    hide(true);
+    assert_eq!(browser.run(is_live), false);
+    hide(false);
+    browser.until("the live line again", is_live);
+    browser.run("dispatchEvent(new Event('pagehide'))");
+    assert_eq!(browser.run(is_live), false);
+    browser.run("dispatchEvent(new Event('pageshow'))");
+    browser.until("the live line once more", is_live);
+}
+
 #[test]
 fn pictures_leave_as_files() {
     let site = Site::open();

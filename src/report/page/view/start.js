@@ -59,9 +59,8 @@ function redrawAll() {
 
 // A line on every change: ask again only when something of this view changed, at most twice a second.
 function listen() {
-  let known = null, timer = null;
-  const source = new EventSource("/api/v1/events");
-  source.addEventListener("state", (event) => {
+  let known = null, timer = null, source = null;
+  const told = (event) => {
     live.classList.add("on");
     live.setAttribute("aria-label", "live");
     const state = JSON.parse(event.data);
@@ -72,8 +71,22 @@ function listen() {
       timer = setTimeout(() => { if (shown === view) view?.refresh?.().catch?.(complain); }, 400);
     }
     known = now;
-  });
-  source.addEventListener("error", () => { live.classList.remove("on"); live.setAttribute("aria-label", "not connected"); });
+  };
+  const off = () => { live.classList.remove("on"); live.setAttribute("aria-label", "not connected"); };
+  const close = () => { source?.close(); source = null; off(); };
+  const open = () => {
+    if (source) return;
+    source = new EventSource("/api/v1/events");
+    source.addEventListener("state", told);
+    source.addEventListener("error", off);
+  };
+  // All tabs of a browser together have six connections to the daemon, and one that waits for news takes one for
+  // good: who is not looked at gives it back, and asks what is new when looked at again.
+  const follow = () => (document.hidden ? close() : open());
+  document.addEventListener("visibilitychange", follow);
+  addEventListener("pagehide", close);
+  addEventListener("pageshow", follow);
+  follow();
 }
 
 document.getElementById("top").append(
