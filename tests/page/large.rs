@@ -152,6 +152,9 @@ fn find(browser: &Browser) -> u64 {
 
 /// The daemon has looked ahead: nothing is measured while it still works on what it found at its start.
 fn rest(url: &str) {
+    crate::util::wait_for("the first scan", || {
+        get(&format!("{url}/api/v1/state")).filter(|state| state.contains("\"ready\":true"))
+    });
     let used = || {
         let scrape = get(&format!("{url}/metrics")).unwrap_or_default();
         let line = scrape.lines().find(|line| line.starts_with("weighbridge_process_cpu_seconds_total"));
