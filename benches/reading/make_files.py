@@ -1,4 +1,4 @@
-"""The same tensors in every format: for benches/reading.
+"""The same tensors in every format, as their own libraries write them: for benches/reading.
 
 Run: python make_files.py DIR [MEBIBYTES] (needs torch, safetensors, numpy)
 """
@@ -39,18 +39,7 @@ def ranks(rank, ways, folder, dimension):
     dist.destroy_process_group()
 
 
-def same_writer():
-    """Writes every file again in one way: how fast the page cache gives a file back depends on how it was written."""
-    for path in [path for path in target.rglob("*") if path.is_file()]:
-        again = path.with_name(path.name + ".again")
-        with open(path, "rb") as old, open(again, "wb", buffering=0) as new:
-            while block := old.read(4 << 20):
-                new.write(block)
-        again.replace(path)
-
-
 if __name__ == "__main__":
     whole()
     for name, dimension in [("dcp_rows", 0), ("dcp_columns", 1)]:
         torch.multiprocessing.spawn(ranks, (2, str(target / name), dimension), nprocs=2)
-    same_writer()
