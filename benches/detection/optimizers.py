@@ -6,6 +6,10 @@ import torch
 PEAKS = dict(adamw=(5e-4, 1e-3, 2e-3), adam=(5e-4, 1e-3, 2e-3), sgd=(0.03, 0.1), adafactor=(0.01, 0.03), lion=(1e-4, 3e-4), muon=(5e-4, 1e-3))
 
 
+# Where it is coupled to the gradient, as in SGD, a decay of 0.1 would take 3 % of every weight a step.
+DECAYS = dict(sgd=[0.0, 5e-4])
+
+
 class Lion(torch.optim.Optimizer):
     """Chen et al. 2023: the sign of an interpolation between gradient and momentum, with decoupled decay."""
 

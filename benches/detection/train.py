@@ -27,7 +27,7 @@ from torch.nn import functional as F
 
 from kinds import HEALTHY, KINDS
 from models import draw
-from optimizers import PEAKS, build
+from optimizers import DECAYS, PEAKS, build
 
 WINDOW = 64
 
@@ -45,7 +45,7 @@ def rate(schedule, step, steps):
     if schedule == "constant": return 1.0
     if schedule == "linear": return 1 - part
     if schedule == "decay_tail": return min(1.0, (1 - part) * 4)
-    if schedule == "restarts": part = 2 * part % 1
+    if schedule == "restarts" and part < 1: part = 2 * part % 1
     return 0.5 * (1 + math.cos(math.pi * part))
 
 
@@ -58,7 +58,7 @@ class Run:
         self.every, self.count = rng.choice(spacings), rng.randrange(22, 30)
         self.name, self.out, self.optimizer_kind = f"{name}-s{seed}", out, rng.choice(kind.optimizers)
         self.directory, self.checkpoints, self.log, self.losses = out / "runs" / self.name, [], [], []
-        self.recipe = dict(lr=rng.choice(PEAKS[self.optimizer_kind]), b2=rng.choice([0.95, 0.999]), decay=rng.choice([0.01, 0.1]),
+        self.recipe = dict(lr=rng.choice(PEAKS[self.optimizer_kind]), b2=rng.choice([0.95, 0.999]), decay=rng.choice(DECAYS.get(self.optimizer_kind, [0.01, 0.1])),
                            batch=rng.choice([3, 4, 6]), clip=1.0)
         self.model = draw(rng, kind.families)
         self.width, self.steps, self.frozen = self.model.config.get("hidden_size") or self.model.config["n_embd"], self.every * self.count, set()
