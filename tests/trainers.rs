@@ -100,6 +100,7 @@ fn composer_as_it_was_left() {
         &[
             "composer ep0-ba3-rank0.pt complete: ep0-ba3-rank0.pt",
             "composer ep0-ba6-rank0.pt complete: ep0-ba6-rank0.pt",
+            "composer ep0-ba6 complete: .metadata __0_0.distcp __1_0.distcp",
         ],
     );
 }

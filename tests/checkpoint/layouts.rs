@@ -169,6 +169,17 @@ fn composer() {
     );
     tree.remove("old").remove("latest-rank0.pt").link("ep0-ba100-rank0.pt", "latest-rank0.pt");
     assert_eq!(seen(&tree), "composer step 100 complete: ep0-ba100-rank0.pt ep0-ba100-rank1.pt");
+    // A sharded model: a folder, and the link of rank 0 alone.
+    let tree = Tree::new();
+    tree.write("ep1-ba40/__0_0.distcp", "w");
+    let seen_is = |what: &str| assert_eq!(seen(&tree), format!("composer step 40 {what}"));
+    seen_is("not yet: __0_0.distcp");
+    tree.write("ep1-ba40/.metadata", "m");
+    seen_is("complete: .metadata __0_0.distcp");
+    tree.write("ep1-ba20/readme", "rotated").link("ep1-ba20", "latest-rank0.pt");
+    seen_is("not yet: .metadata __0_0.distcp");
+    tree.remove("latest-rank0.pt").link("ep1-ba40", "latest-rank0.pt");
+    seen_is("complete: .metadata __0_0.distcp");
 }
 
 #[test]
