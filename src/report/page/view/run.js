@@ -30,12 +30,7 @@ async function runView({ run, parameters }) {
   let metric = parameters.metric || FIRST_METRICS[0], role = parameters.role || "", compare = parameters.compare || "own";
   const ask = (id) => api(ofRun(run, `/figures/${id}`), { metric, role: role || undefined, compare });
   const chosen = () => [metric, role, compare].join();
-  const frame = Promise.all([api(ofRun(run)), allCheckpoints(run), api("/findings", { run, limit: 200 })]);
-  // Pictures are asked for before it is known what the run has: nearly always it has what is shown first. A browser
-  // asks a few things at a time, so those in sight come before the others, and the frame before them.
-  const early = Object.fromEntries(["trainer", "heat", "bands", "trajectory"].map((id) => [id, ask(id)])), guess = metric;
-  for (const answer of Object.values(early)) answer.catch(() => { /* told where it is awaited */ });
-  const [info, checkpoints, findings] = await frame;
+  const [info, checkpoints, findings] = await Promise.all([api(ofRun(run)), allCheckpoints(run), api("/findings", { run, limit: 200 })]);
   const names = info.metrics.map((m) => m.name);
   if (!names.includes(metric)) metric = FIRST_METRICS.find((m) => names.includes(m)) || names[0];
   const status = info.status;
@@ -94,7 +89,7 @@ async function runView({ run, parameters }) {
   return {
     title: run, crumbs: [[run, to.run(run)]], run, refresh,
     ready: () => Promise.all(Object.keys(cards).filter((id) => cards[id]).map(async (id) => {
-      const ofMetric = ["heat", "bands"].includes(id), before = chosen(), figure = await (metric === guess || !ofMetric ? early[id] : ask(id));
+      const ofMetric = ["heat", "bands"].includes(id), before = chosen(), figure = await ask(id);
       // Who has chosen something else meanwhile sees that.
       if (!ofMetric || chosen() === before) cards[id].draw(figure);
     })),
