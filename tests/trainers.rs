@@ -61,6 +61,7 @@ fn compare(title: &str, candidate: &Candidate, case: &Case) {
     let step =
         if candidate.step_source == StepSource::Sequence { opened.step } else { Some(candidate.step.0) };
     assert_eq!(step, Some(case.step), "{title}: from {:?}", candidate.step_source);
+    assert!(opened.step.is_none_or(|inside| inside == case.step), "{title}: {:?} inside", opened.step);
     let tensors = opened.source.tensors();
     let got: BTreeMap<String, _> = (0..tensors.len())
         .map(|index| {

@@ -306,6 +306,12 @@ impl Reader<'_> {
 
 /// True where the path names the training step, not the step of an optimizer.
 fn is_step(path: &[String], part: Part) -> bool {
-    let last = path.last().map(|key| key.rsplit('.').next().unwrap_or(key));
-    part != Part::Optimizer && last.is_some_and(|key| torch::STEP_KEYS.contains(&key) || key == "train_state")
+    let mut keys = path.iter().flat_map(|key| key.split('.'));
+    // Composer counts steps as batches, and its iterations are something else.
+    let composer = keys.clone().any(|key| key == "Timestamp");
+    let names_it = |key: &str| match composer {
+        true => key == "batch",
+        false => torch::STEP_KEYS.contains(&key) || key == "train_state",
+    };
+    part != Part::Optimizer && keys.next_back().is_some_and(names_it)
 }
