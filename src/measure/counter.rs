@@ -3,8 +3,9 @@
 //! One table: for each of the 2^18 values of sign, exponent and 9 bits of mantissa a count, and the sum of
 //! the other 14 bits. Within such a cell a value is linear in its bits, so count and sum give its mean
 //! exactly. Both lie in one u64, so a value costs one addition, of all its bits: what is too much is known
-//! from the count. A normal occupies some 12,500 cells, which share a core's second-level cache with the chunk. Counts and sums are integers, so neither the order of
-//! the values nor the number of threads can change them.
+//! from the count. A normal occupies some 12,500 cells, which share a core's second-level cache with the
+//! chunk. Counts and sums are integers, so neither the order of the values nor the number of threads can
+//! change them.
 //!
 //! Where values are nearly normal, D may lie in nearly every cell. Such values are also counted by 4 more
 //! bits, at once, which spares a second look at all of them.
