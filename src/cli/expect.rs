@@ -3,7 +3,7 @@
 use clap::Args;
 use serde_json::{Value, json};
 
-use super::said::Format;
+use super::said::{Format, ask};
 use super::source::{HolderArg, Source};
 use super::{Exit, Run};
 use crate::report::{plain, time};
@@ -77,18 +77,12 @@ impl Run for Expect {
             why: self.why.unwrap_or_default(),
         });
         let answer = match (&source, planned, self.undo) {
+            (Source::Daemon(daemon), planned, undo) => ask(daemon, ANNOUNCEMENTS, planned, undo)?,
             (Source::Store(store), Some(planned), _) => json!(deeds::announce(store, planned, now)?),
-            (Source::Daemon(daemon), Some(planned), _) => {
-                daemon.json("POST", ANNOUNCEMENTS, Some(&json!(planned)))?
-            }
             (Source::Store(store), None, Some(id)) => json!(deeds::withdraw_announcement(store, &id)?),
-            (Source::Daemon(daemon), None, Some(id)) => {
-                daemon.json("DELETE", &format!("{ANNOUNCEMENTS}/{id}"), None)?
-            }
             (Source::Store(store), None, None) => {
                 json!(store.said()?.announced().collect::<Vec<&Announcement>>())
             }
-            (Source::Daemon(daemon), None, None) => daemon.json("GET", ANNOUNCEMENTS, None)?,
         };
         self.format.write(&answer, announced, "nothing is announced")
     }

@@ -4,9 +4,10 @@ use clap::{Args, ValueEnum};
 use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
 use jiff::{Span, SpanRelativeTo, Timestamp};
+use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::source::{HolderArg, Source};
+use super::source::{HolderArg, Remote, Source};
 use super::{Exit, Run, output};
 use crate::report::{plain, time};
 use crate::telemetry::now_seconds;
@@ -85,20 +86,16 @@ impl Run for Acknowledge {
     fn run(self) -> anyhow::Result<Exit> {
         let now = now_seconds();
         let source = self.holder.open()?;
-        let answer = match (&source, self.id) {
-            (Source::Store(store), None) => json!(deeds::holding(&*store.said()?, now).1),
-            (Source::Daemon(daemon), None) => daemon.json("GET", ACKNOWLEDGEMENTS, None)?,
-            (Source::Store(store), Some(id)) if self.undo => json!(deeds::withdraw(store, &id)?),
-            (Source::Store(store), Some(finding)) => {
-                json!(deeds::acknowledge(store, &Known { finding, why: self.why }, now)?)
-            }
-            (Source::Daemon(daemon), Some(id)) if self.undo => {
-                daemon.json("DELETE", &format!("{ACKNOWLEDGEMENTS}/{id}"), None)?
-            }
-            (Source::Daemon(daemon), Some(finding)) => {
-                let known = json!(Known { finding, why: self.why });
-                daemon.json("POST", ACKNOWLEDGEMENTS, Some(&known))?
-            }
+        let (known, undo) = match self.id {
+            None => (None, None),
+            Some(id) if self.undo => (None, Some(id)),
+            Some(finding) => (Some(Known { finding, why: self.why }), None),
+        };
+        let answer = match (&source, known, undo) {
+            (Source::Daemon(daemon), known, undo) => ask(daemon, ACKNOWLEDGEMENTS, known, undo)?,
+            (Source::Store(store), Some(known), _) => json!(deeds::acknowledge(store, &known, now)?),
+            (Source::Store(store), None, Some(id)) => json!(deeds::withdraw(store, &id)?),
+            (Source::Store(store), None, None) => json!(deeds::holding(&*store.said()?, now).1),
         };
         self.format.write(&answer, acknowledged, "nothing is acknowledged")
     }
@@ -119,18 +116,26 @@ impl Run for Silence {
             why: self.why.unwrap_or_default(),
         });
         let answer = match (&source, wanted, self.undo) {
+            (Source::Daemon(daemon), wanted, undo) => ask(daemon, SILENCES, wanted, undo)?,
             (Source::Store(store), Some(wanted), _) => json!(deeds::silence(store, wanted, now)?),
-            (Source::Daemon(daemon), Some(wanted), _) => {
-                daemon.json("POST", SILENCES, Some(&json!(wanted)))?
-            }
             (Source::Store(store), None, Some(id)) => json!(deeds::end_silence(store, &id, now)?),
-            (Source::Daemon(daemon), None, Some(id)) => {
-                daemon.json("DELETE", &format!("{SILENCES}/{id}"), None)?
-            }
             (Source::Store(store), None, None) => json!(deeds::holding(&*store.said()?, now).0),
-            (Source::Daemon(daemon), None, None) => daemon.json("GET", SILENCES, None)?,
         };
         self.format.write(&answer, silenced, "nothing is silenced")
+    }
+}
+
+/// Has a daemon say what is wanted, else take back what `undo` names, else list what holds.
+pub fn ask(
+    daemon: &Remote,
+    path: &str,
+    wanted: Option<impl Serialize>,
+    undo: Option<String>,
+) -> anyhow::Result<Value> {
+    match (wanted, undo) {
+        (Some(wanted), _) => daemon.json("POST", path, Some(&json!(wanted))),
+        (None, Some(id)) => daemon.json("DELETE", &format!("{path}/{id}"), None),
+        (None, None) => daemon.json("GET", path, None),
     }
 }
 
