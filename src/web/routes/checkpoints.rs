@@ -179,16 +179,21 @@ async fn tensor(
             })
             .map(|other| other.facts.name.clone())
             .collect();
-        let points = |metric| Ok((metric, site.points(&reading.key.run, metric, &name)?));
-        let series = CHANGES.into_iter().map(points).collect::<Answered<Vec<_>>>()?;
-        let past = past(site, &reading.key, &name)?;
         Ok(Json(json!({
             "tensor": tensor_json(tensor, &site.catalog),
             "siblings": siblings,
-            "figures": [figures::tensor::over_time(&name, &past), figures::tensor::changes(&name, &series)],
+            "figures": over_time(site, &reading.key, &name)?,
         })))
     })
     .await
+}
+
+/// The pictures of a tensor that rest on many checkpoints.
+pub fn over_time(site: &Site, key: &ReadingKey, name: &str) -> Answered<[Figure; 2]> {
+    let points = |metric| Ok((metric, site.points(&key.run, metric, name)?));
+    let series = CHANGES.into_iter().map(points).collect::<Answered<Vec<_>>>()?;
+    let past = past(site, key, name)?;
+    Ok([figures::tensor::over_time(name, &past), figures::tensor::changes(name, &series)])
 }
 
 /// The tensor at evenly thinned checkpoints of the attempt.

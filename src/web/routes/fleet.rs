@@ -15,7 +15,7 @@ use super::asked::{Answered, Asked, LIMIT, OFFSET, QUERY, work};
 use super::{Answer, Route};
 use crate::report::{Beside, finding_json, overview};
 use crate::telemetry::now_seconds;
-use crate::terms::{RunStatus, Severity, Snapshot};
+use crate::terms::{Finding, RunStatus, Severity, Snapshot};
 use crate::web::app::Site;
 
 /// Fleet.
@@ -64,7 +64,7 @@ async fn state(State(site): State<Site>, Query(asked): Query<Asked>) -> Answered
     .await
 }
 
-/// Cells of the strip that shows a run's health over its checkpoints.
+/// Cells of the strip that shows a run's worst score over its checkpoints.
 const STRIP_MAX: usize = 60;
 
 /// One run as a row.
@@ -78,14 +78,12 @@ pub fn row(site: &Site, status: &RunStatus) -> Value {
         .map(|k| k.step.0)
         .collect();
     let findings = site.store.findings(Some(&status.run)).unwrap_or_default();
-    let worst = |from: u64, to: u64| {
-        let during =
-            findings.iter().filter(|f| f.step.0 <= to && f.resolved_step.is_none_or(|end| end.0 > from));
-        during.map(|f| f.severity).max()
-    };
     let cells = steps.chunks(steps.len().div_ceil(STRIP_MAX).max(1)).map(|chunk| {
         let (from, to) = (chunk[0], chunk[chunk.len() - 1]);
-        json!([to, worst(from, to).map_or(0, |severity| severity as u8 + 1)])
+        let during =
+            findings.iter().filter(|f| f.step.0 <= to && f.resolved_step.is_none_or(|end| end.0 > from));
+        let worst = during.max_by(|a, b| score(a).total_cmp(&score(b)));
+        json!([to, worst.map_or(0, |finding| finding.severity as u8 + 1), worst.map_or(0.0, score)])
     });
     let strip: Vec<Value> = cells.collect();
     if let Some(row) = row.as_object_mut() {
@@ -99,6 +97,11 @@ pub fn row(site: &Site, status: &RunStatus) -> Value {
         row.insert("first_open".to_owned(), first.unwrap_or_default());
     }
     row
+}
+
+/// How bad a finding is, 0 to 1: a third for each severity, and within it how sure the finding is.
+fn score(finding: &Finding) -> f64 {
+    (f64::from(finding.severity as u8) + finding.confidence) / 3.0
 }
 
 async fn events(State(site): State<Site>) -> Sse<impl Stream<Item = Result<Event, Infallible>>> {

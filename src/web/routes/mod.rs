@@ -2,7 +2,7 @@
 
 pub(super) mod asked;
 mod catalog;
-mod checkpoints;
+pub(super) mod checkpoints;
 mod distances;
 mod findings;
 mod fleet;

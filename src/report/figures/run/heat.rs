@@ -31,26 +31,26 @@ pub fn heat(metric: &str, columns: &[Column], compare: Compare, onsets: &[Onset]
         figure.absent = Some("no checkpoint of this run has a value of this metric".to_owned());
         return figure;
     }
-    let shown = thin(&all, columns.len());
+    let shown = thin(&all, columns);
     let mut cells = cells(columns, &shown, compare);
     let (low, high) = limits(&cells);
     let mut raw: Vec<f64> = finite(columns.iter().flat_map(|column| &column.points).map(|point| point.1));
     let (least, median, most) =
         (quantile_of(&mut raw, 0.0), quantile_of(&mut raw, 0.5), quantile_of(&mut raw, 1.0));
-    figure.says = match compare {
-        Compare::Own => format!(
-            "{} rows, {} checkpoints; colours show by how much a value differs from its own row's median.",
-            columns.len(),
-            all.len()
-        ),
+    let (rows, checkpoints) = (columns.len(), all.len());
+    let thinned = match checkpoints.div_ceil(shown.len()) {
+        1 => String::new(),
+        stride => format!(" (of {stride} neighbours the one that stands out most, and the newest)"),
+    };
+    let colours = match compare {
+        Compare::Own => "colours show by how much a value differs from its own row's median".to_owned(),
         Compare::All => format!(
-            "{} rows, {} checkpoints; values run from {} to {}, colours over the middle 98 % of them.",
-            columns.len(),
-            all.len(),
+            "values run from {} to {}, colours over the middle 98 % of them",
             short(least),
             short(most)
         ),
     };
+    figure.says = format!("{rows} rows, {checkpoints} checkpoints{thinned}; {colours}.");
     figure.facts =
         vec![Fact::new("smallest", least), Fact::new("median", median), Fact::new("largest", most)];
     cells.iter_mut().filter(|value| !value.is_finite()).for_each(|value| *value = f64::NAN);
@@ -71,13 +71,44 @@ pub fn heat(metric: &str, columns: &[Column], compare: Compare, onsets: &[Onset]
     figure
 }
 
-/// As many steps as so many rows bear, the newest always among them.
-fn thin(all: &[u64], rows: usize) -> Vec<u64> {
-    let most = (CELLS_MAX / rows.max(1)).clamp(COLUMNS_MIN, COLUMNS_MAX);
+/// As many steps as so many rows bear: of each few neighbours the one at which a row is farthest from its own
+/// median, so that no spike is lost, and the newest.
+fn thin(all: &[u64], columns: &[Column]) -> Vec<u64> {
+    let most = (CELLS_MAX / columns.len().max(1)).clamp(COLUMNS_MIN, COLUMNS_MAX);
     let stride = all.len().div_ceil(most);
-    let mut shown: Vec<u64> = all.iter().rev().copied().step_by(stride).collect();
+    if stride < 2 {
+        return all.to_vec();
+    }
+    let mut far = farthest(all, columns);
+    far.last_mut().into_iter().for_each(|newest| *newest = f64::INFINITY);
+    let groups = all.rchunks(stride).zip(far.rchunks(stride));
+    // The last of equals.
+    let most = |(steps, far): (&[u64], &[f64])| {
+        let pairs = steps.iter().zip(far);
+        pairs.max_by(|left, right| left.1.total_cmp(right.1)).map(|(step, _)| *step)
+    };
+    let mut shown: Vec<u64> = groups.filter_map(most).collect();
     shown.reverse();
     shown
+}
+
+/// How far the farthest row is from its own median at each step, in that row's median distances. What is not a
+/// number is farther than anything.
+fn farthest(all: &[u64], columns: &[Column]) -> Vec<f64> {
+    let mut far = vec![0.0_f64; all.len()];
+    for column in columns {
+        let mut known = finite(column.points.iter().map(|point| point.1));
+        let middle = quantile_of(&mut known, 0.5);
+        known.iter_mut().for_each(|value| *value = (*value - middle).abs());
+        let usual = quantile_of(&mut known, 0.5).max(f64::MIN_POSITIVE);
+        let mut place = 0;
+        for (step, value) in &column.points {
+            place += all[place..].iter().take_while(|other| *other < step).count();
+            let distance = if value.is_finite() { (value - middle).abs() / usual } else { f64::INFINITY };
+            far[place] = far[place].max(distance);
+        }
+    }
+    far
 }
 
 fn cells(columns: &[Column], shown: &[u64], compare: Compare) -> Vec<f64> {
@@ -144,11 +175,18 @@ mod tests {
     }
 
     #[test]
-    fn the_newest_step_is_always_shown() {
+    fn the_newest_step_and_every_spike_are_shown() {
         let all: Vec<u64> = (0..1501).collect();
-        for (rows, most) in [(148, COLUMNS_MAX), (3000, 100), (100_000, COLUMNS_MIN)] {
-            let shown = thin(&all, rows);
+        for (rows, most) in [(148, COLUMNS_MAX), (3000, 100), (10_000, COLUMNS_MIN)] {
+            let shown = thin(&all, &vec![column("flat", &[]); rows]);
             assert!(shown.len() <= most && shown.len() > most / 2 && shown.last() == Some(&1500));
+        }
+        let noise = |step: usize| ((step * 7919) % 101) as f64 / 100.0;
+        for spike in [3.0, f64::NAN, f64::NEG_INFINITY] {
+            let mut values: Vec<f64> = (0..1501).map(noise).collect();
+            (values[700], values[1039]) = (spike, spike);
+            let shown = thin(&all, &[column("loud", &[1000.0, 0.0]), column("spiky", &values)]);
+            assert!(shown.contains(&700) && shown.contains(&1039), "{spike}");
         }
     }
 

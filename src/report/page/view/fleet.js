@@ -12,7 +12,7 @@ function runRow(run) {
       el("span", { class: "cap" }, `${share === null ? "" : `${Math.round(share * 100)} % · `}${age} ago · ${run.checkpoints_total} weighed`), bar),
     el("div", null, severityTags(run.open), el("span", { class: "cap" }, run.last_good ? ["last good ", el("a", { href: to.step(run.run, run.last_good.step) }, `step ${run.last_good.step}`)] : "no good checkpoint yet")),
     el("div", null, el("span", { class: "cap" }, `loss ${short(run.loss)}`), spark(run.losses, `loss of ${run.run}`)),
-    el("div", null, el("span", { class: "cap" }, "health over checkpoints"), strip(run.strip)),
+    el("div", null, el("span", { class: "cap" }, "worst score over checkpoints"), strip(run.strip, SPARK.height, 6)),
     run.first_open ? el("p", { class: "what" }, tag(run.first_open.severity, words(run.first_open.detector)), " ", el("a", { href: to.finding(run.run, run.first_open.id) }, run.first_open.summary), el("span", { class: "quiet" }, `, found at step ${grouped(run.first_open.step)}`)) : null,
     run.pending.length ? el("p", { class: "what quiet" }, `waiting for ${run.pending[0][0]}: ${run.pending[0][1]}`) : null);
 }

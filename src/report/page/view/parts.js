@@ -32,12 +32,19 @@ function spark(points, label) {
   return root;
 }
 
-// Health over the checkpoints: one cell each, red where a critical finding was open.
-function strip(cells, height = 14) {
+// Health over the checkpoints: one bar each, as high as the worst score of the findings that were open, in the
+// colour of its severity; a flat bar where none was.
+function strip(cells, height, flat = height) {
   const colours = palette(), fills = [theme() === "dark" ? "#28604b" : "#b9dfce", colours.nth[0], colours.nth[1], colours.alarm];
-  const root = svg("svg", { viewBox: `0 0 ${SPARK.width} ${height}`, height, preserveAspectRatio: "none", role: "img", "aria-label": "health over the checkpoints" });
-  const width = SPARK.width / Math.max(cells.length, 1);
-  cells.forEach(([step, severity], i) => root.append(svg("rect", { x: i * width, y: 0, width: Math.max(width - (cells.length > 40 || height < 10 ? 0.4 : 1.2), 0.6), height, fill: fills[severity] }, svg("title", null, `step ${step}`))));
+  const names = ["nothing open", "info", "warning", "critical"];
+  const worst = Math.max(0, ...cells.map(([, severity]) => severity));
+  const root = svg("svg", { viewBox: `0 0 ${SPARK.width} ${height}`, height, preserveAspectRatio: "none", role: "img", "aria-label": `worst score over the checkpoints: at most ${names[worst]}` });
+  const width = SPARK.width / Math.max(cells.length, 1), gap = cells.length > 40 || height < 10 ? 0.4 : 1.2;
+  cells.forEach(([step, severity, score], i) => {
+    const high = flat + (height - flat) * score;
+    root.append(svg("rect", { x: i * width, y: height - high, width: Math.max(width - gap, 0.6), height: high, fill: fills[severity] },
+      svg("title", null, `step ${step}: ${names[severity]}${severity ? `, score ${short(score)}` : ""}`)));
+  });
   return root;
 }
 
