@@ -2,6 +2,7 @@
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
+use std::time::{Duration, Instant};
 
 use super::*;
 use crate::util::{PATIENCE, get, wait_for};
@@ -35,6 +36,20 @@ fn a_header_that_never_ends_is_dropped_and_keeps_nobody_out() {
         let answer = rest(stream);
         assert!(answer.is_empty() || answer.contains("408"), "{answer}");
     }
+}
+
+#[test]
+fn who_never_reads_is_dropped_and_keeps_nobody_out() {
+    let daemon = Place::new().watch("web:\n  connections_max: 1\n");
+    let mut deaf = connect(&daemon);
+    // Far more answers than the buffers between the two hold.
+    let asked = "GET / HTTP/1.1\r\nHost: localhost\r\n\r\n".repeat(64);
+    let begun = Instant::now();
+    deaf.set_write_timeout(Some(Duration::from_secs(1))).unwrap();
+    while deaf.write_all(asked.as_bytes()).is_ok() {
+        assert!(begun.elapsed() < PATIENCE, "the daemon takes requests without end");
+    }
+    wait_for("an answer to somebody else", || get(&format!("{}/healthz", daemon.url)));
 }
 
 #[test]

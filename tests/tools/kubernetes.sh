@@ -127,3 +127,69 @@ if [ -n "${WEIGHBRIDGE:-}" ]; then
   sed -i "s#/etc/weighbridge-keys#$work/keys#" "$work"/*.weighbridge
   for config in "$work"/*.weighbridge; do "$WEIGHBRIDGE" check-config "$config"; done
 fi
+
+# The hook, as the daemon calls it, against an API server of one Job that takes nothing but what it expects.
+cat > "$work/api.py" <<'PYTHON'
+import json, sys
+from http.server import BaseHTTPRequestHandler, HTTPServer
+
+JOB = {"apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": "sick", "namespace": "train"}, "spec": {"suspend": False}}
+PATH = "/apis/batch/v1/namespaces/train/jobs/sick"
+GROUP = {"name": "batch", "versions": [{"groupVersion": "batch/v1", "version": "v1"}],
+         "preferredVersion": {"groupVersion": "batch/v1", "version": "v1"}}
+KNOWN = {
+    PATH: JOB,
+    "/api": {"kind": "APIVersions", "versions": ["v1"]},
+    "/api/v1": {"kind": "APIResourceList", "groupVersion": "v1", "resources": []},
+    "/apis": {"kind": "APIGroupList", "apiVersion": "v1", "groups": [GROUP]},
+    "/apis/batch/v1": {"kind": "APIResourceList", "groupVersion": "batch/v1", "resources": [
+        {"name": "jobs", "singularName": "job", "namespaced": True, "kind": "Job", "verbs": ["get", "patch"]}]},
+}
+
+
+class Server(BaseHTTPRequestHandler):
+    def answer(self, status, body):
+        self.send_response(status)
+        self.send_header("Content-Type", "application/json")
+        self.end_headers()
+        self.wfile.write(json.dumps(body).encode())
+
+    def do_GET(self):
+        body = KNOWN.get(self.path.split("?")[0])
+        self.answer(200 if body else 404, body or {"kind": "Status", "status": "Failure", "code": 404})
+
+    def do_PATCH(self):
+        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        right = self.path.split("?")[0] == PATH and self.headers["Content-Type"] == "application/merge-patch+json"
+        if not right:
+            return self.answer(400, {"kind": "Status", "status": "Failure", "code": 400, "message": f"not expected: {self.path}"})
+        JOB["spec"] |= body["spec"]
+        self.answer(200, JOB)
+
+    def log_message(self, *_):
+        pass
+
+
+server = HTTPServer(("127.0.0.1", 0), Server)
+print(server.server_port, file=open(sys.argv[1], "w"))
+server.serve_forever()
+PYTHON
+"$venv/bin/python" "$work/api.py" "$work/port" &
+api=$!
+trap 'kill "$api"; rm -rf "$work"' EXIT
+until [ -s "$work/port" ]; do sleep 0.1; done
+server=http://127.0.0.1:$(cat "$work/port")
+mkdir "$work/home"
+cat > "$work/home/kubeconfig" <<KUBECONFIG
+{apiVersion: v1, kind: Config, current-context: test, clusters: [{name: test, cluster: {server: "$server"}}],
+ contexts: [{name: test, context: {cluster: test, user: test}}], users: [{name: test, user: {token: a-token-of-a-test}}]}
+KUBECONFIG
+suspended() { [ "$(curl -fsS "$server/apis/batch/v1/namespaces/train/jobs/sick" | "$venv/bin/python" -c 'import json, sys; print(json.load(sys.stdin)["spec"]["suspend"])')" = "$1" ]; }
+hook() { HOME=$work/home KUBECONFIG=$work/home/kubeconfig WEIGHBRIDGE_RUN=$1 WEIGHBRIDGE_CHANGE=$2 "$here/deploy/hooks/kubernetes-suspend" train; }
+hook team/sick resolved
+suspended False
+! hook team/other opened 2> /dev/null || { echo "a Job that is not there was suspended" >&2; exit 1; }
+suspended False
+hook team/sick opened
+suspended True
+echo "hook: kubernetes-suspend suspends the Job that is named as the run, and leaves it alone when a finding resolves"

@@ -66,6 +66,16 @@ fn a_held_store_is_told_at_once_and_its_daemon_answers_for_it() {
     ]
     .into();
     assert_eq!(asked, at_rest, "the daemon and the store at rest say the same");
+    let resume = |run: &str| {
+        let hook = concat!(env!("CARGO_MANIFEST_DIR"), "/deploy/hooks/resume-from-last-good");
+        let mut hook = std::process::Command::new(hook);
+        let done =
+            hook.args([store, run]).env("WEIGHBRIDGE", crate::util::daemon::binary()).output().unwrap();
+        assert!(done.status.success(), "a job script must go on without a good checkpoint too");
+        String::from_utf8(done.stdout).unwrap()
+    };
+    assert_eq!(resume("a"), format!("--resume_from_checkpoint {}", at_rest[2]));
+    assert_eq!(resume("nobody"), "");
 }
 
 #[test]
