@@ -2,9 +2,13 @@
 
 A kind's methods get `run`, which has model, optimizer, rng, recipe and more; see train.py. `begin` comes once, right after
 the last clean checkpoint; `step` after every optimizer step from then on; `saved` may change what a checkpoint's file will
-hold, `spoil` the directory. `blame` is what a finding may rightly name (empty: the whole model, or a file).
+hold (`written` in clean ones too), `spoil` the directory; `warmed` comes after the training that a run begins from. `blame` is what a finding may rightly name (empty: the whole model, or a file).
 """
+import re
+
 import torch
+
+from models import adapt
 
 LLAMAS, ALL = ("llama", "qwen2"), ("llama", "qwen2", "gpt2")
 NORMALISING = ("adamw", "adamw", "adamw", "adam", "adafactor", "lion", "muon")
@@ -15,13 +19,15 @@ class Kind:
     """Healthy unless said otherwise."""
     sick = abrupt = at_start = once = False
     families, optimizers, schedule = ALL, ("adamw", "adam", "lion", "muon"), "cosine"
-    shards, warm_steps, saved_dtype, logged = 1, 0, None, True
+    shards, warm_steps, warm_times, saved_dtype, logged = 1, 0, 1, None, True
     hidden = False  # the weights show it hardly or not at all
 
     def __init__(self): self.blame = []
     def configure(self, run): pass
+    def warmed(self, run): pass
     def begin(self, run): pass
     def step(self, run): pass
+    def written(self, run, tensors): pass
     def saved(self, run, tensors): pass
     def spoil(self, run, place): pass
 
@@ -252,7 +258,156 @@ class EmbeddingCollapse(Slow):
     def step(self, run): p = named(run)[self.blame[0]]; p.lerp_(p.mean(0, keepdim=True).expand_as(p), 0.02)
 
 
+class EmbeddingShrink(Slow):
+    """A decay that acts on the embedding alone."""
+    def begin(self, run): self.blame = [embedding(run)]
+    def step(self, run): named(run)[self.blame[0]].mul_(0.997)
+
+
+class DecayOff(Slow):
+    """Weight decay is switched off. An untied embedding has rows that no gradient moves, and they tell."""
+    families, optimizers = ("llama",), ("adamw",)
+    def configure(self, run): run.recipe["decay"] = 0.1
+    def begin(self, run):
+        for group in run.optimizer.param_groups: group["weight_decay"] = 0.0
+
+
+class ClippedToNothing(Slow):
+    """Gradients are clipped to a norm of a millionth."""
+    optimizers = ("sgd",)
+    def begin(self, run): run.recipe["clip"] = 1e-6
+
+
+class LoopedData(Slow):
+    """Sixteen windows of the text, again and again."""
+    hidden = True
+    def begin(self, run): run.data = "loop"
+
+
+class GateUpAlignment(Slow):
+    """Five units of one layer square their input more and more."""
+    families = LLAMAS
+    def begin(self, run):
+        layer = run.rng.randrange(run.model.layers); self.blame = in_layer(run, layer, "gate_proj.weight", "up_proj.weight")
+    def step(self, run):
+        gate, up = (named(run)[n][:5] for n in sorted(self.blame))
+        up.add_(gate * up.norm(dim=1, keepdim=True) / gate.norm(dim=1, keepdim=True), alpha=0.02)
+
+
+class UntiedHead(Abrupt):
+    """The head was tied to the embedding and goes its own way; it is in the file from the first checkpoint on."""
+    families = ("qwen2",)
+    def begin(self, run): self.blame = ["lm_head.weight", embedding(run)]; self.own = named(run)[embedding(run)].clone()
+    def step(self, run): self.own.add_(torch.randn_like(self.own), alpha=1e-4)
+    def written(self, run, tensors): tensors["lm_head.weight"] = (self.own if self.blame else tensors[embedding(run)]).clone()
+
+
+class Bf16Stall(Slow):
+    """Weights and optimizer in bfloat16 at a rate whose steps are rounded away."""
+    at_start, warm_steps, optimizers, families = True, 200, ("adamw",), LLAMAS
+    rate = 1e-5
+    def warmed(self, run): run.recipe["lr"] = self.rate; run.model.to(torch.bfloat16)
+class Bf16StallFaster(Bf16Stall):
+    rate = 1e-4
+
+
+# ---------------------------------------------------------------- adapters and mixtures of experts
+class Adapters(Kind):
+    """Low-rank adapters on weights that were trained before; only they are saved, as PEFT does."""
+    families, optimizers, warm_steps, alpha = LLAMAS, ("adamw",), 200, 8
+    def warmed(self, run):
+        adapt(run.model, alpha=self.alpha); run.saves_adapters = True; run.recipe["lr"], run.data = 1e-3, "prose"
+
+
+class AdapterStill(Adapters):
+    """B is never trained, and the adapter does nothing."""
+    sick, at_start = True, True
+    def warmed(self, run):
+        super().warmed(run); names = [n for n in named(run) if "lora_B" in n]
+        run.freeze(names); self.blame = [run.prefix + n for n in names]
+
+
+class AdapterScale(Adapters):
+    """The factor of all adapters is sixteen times what it was."""
+    sick = True
+    def begin(self, run):
+        for part in run.model.modules():
+            if hasattr(part, "lora_A"): part.scale *= 16
+
+
+class AdapterCollapse(Adapters):
+    """All adapters lose every direction but one."""
+    sick = True
+    def begin(self, run): self.blame = [run.prefix + n for n in named(run) if "lora_" in n]
+    def step(self, run):
+        for n, p in named(run).items():
+            if "lora_" in n: u, s, v = torch.linalg.svd(p, full_matrices=False); s[1:] *= 0.9; p.copy_(u @ torch.diag(s) @ v)
+
+
+class Experts(Kind):
+    """A mixture of experts."""
+    families, optimizers = ("mixtral",), ("adamw",)
+    def one(self, run):
+        self.layer, (self.expert, self.other) = run.rng.randrange(run.model.layers), run.rng.sample(range(4), 2)
+        return [n for n in in_layer(run, self.layer) if f".experts.{self.expert}." in n]
+    def moe(self, run): return run.model.model["layers"][self.layer].block_sparse_moe
+
+
+class ExpertDeath(Experts):
+    """The router never chooses one expert again; the optimizer goes on decaying it."""
+    sick = True
+    def begin(self, run): self.blame = self.one(run); self.moe(run).offset[self.expert] = -20
+
+
+class ExpertUnstepped(Experts):
+    """The same where the optimizer passes over what has no gradient."""
+    sick = True
+    def begin(self, run): self.blame = self.one(run); self.moe(run).offset[self.expert] = -20; run.freeze(self.blame)
+
+
+class ExpertCopy(Experts):
+    """One expert is overwritten with another, and training goes on."""
+    sick = abrupt = True
+    def begin(self, run):
+        self.blame = self.one(run)
+        for n in self.blame: named(run)[n].copy_(named(run)[n.replace(f".experts.{self.expert}.", f".experts.{self.other}.")])
+class ExpertCopyInFile(Experts):
+    """One expert is saved in another one's place too, from then on."""
+    sick = abrupt = True
+    def begin(self, run): self.blame = self.one(run)
+    def saved(self, run, tensors):
+        for n in self.blame: tensors[n] = tensors[n.replace(f".experts.{self.expert}.", f".experts.{self.other}.")].clone()
+
+
 # ---------------------------------------------------------------- healthy
+class RareExpert(Experts):
+    """One expert is seldom chosen."""
+    def configure(self, run): self.one(run); self.moe(run).offset[self.expert] = -1.5
+class Upcycled(Experts):
+    """All experts of a layer begin alike."""
+    def configure(self, run):
+        for n, p in named(run).items():
+            if ".experts." in n and ".experts.0." not in n: p.copy_(named(run)[re.sub(r"experts\.\d", "experts.0", n)])
+class StrongAdapters(Adapters):
+    alpha = 64
+class SlowBf16(Kind):
+    """At a tiny rate most of a float32 weight's steps do not show in the bfloat16 that is saved."""
+    warm_steps, saved_dtype, optimizers, families = 200, torch.bfloat16, ("adamw",), LLAMAS
+    rate = 1e-5
+    def warmed(self, run): run.recipe["lr"] = self.rate
+class FasterBf16(SlowBf16):
+    rate = 1e-4
+class NoDecay(Kind):
+    families, optimizers = ("llama",), ("adamw",)
+    def configure(self, run): run.recipe["decay"] = 0.0
+class DecayedLlama(NoDecay):
+    def configure(self, run): run.recipe["decay"] = 0.1
+class SavedHead(Kind):
+    """The head is saved beside the embedding that it is tied to."""
+    families = ("qwen2",)
+    def written(self, run, tensors): tensors["lm_head.weight"] = tensors[embedding(run)].clone()
+
+
 def plain(optimizer, schedule="cosine"): return type(f"Healthy_{optimizer}_{schedule}", (Kind,), dict(optimizers=(optimizer,), schedule=schedule))
 
 
@@ -285,7 +440,7 @@ class Accumulation(Kind):
     def begin(self, run): run.recipe["batch"] *= 4
 class FineTuning(Kind):
     """A tenth of the rate, from weights that were trained before."""
-    warm_steps = 200
+    warm_steps, warm_times = 200, 10
     def configure(self, run): run.recipe["lr"] /= 10
 class Resume(Kind):
     """Stopped and resumed from a checkpoint with the optimizer's state."""
@@ -320,12 +475,17 @@ FAULTS = dict(
     shuffled_positions=ShuffledPositions, other_run=OtherRun, live_nan=LiveNan, lost_moments=LostMoments, rate_jump=RateJump, garbage=Garbage,
     nan_element=NanElement, infinite_row=InfiniteRow, bit_flip=BitFlip, duplicate_layer=DuplicateLayer, requantized=Requantized, rollback=Rollback,
     stale_shard=StaleShard, missing_tensor=MissingTensor, missing_shard=MissingShard, truncated=Truncated, diverges=Diverges, gain_growth=GainGrowth,
-    logit_growth=LogitGrowth, slow_rank=SlowRank, heavy_tails=HeavyTails, strong_decay=StrongDecay, embedding_collapse=EmbeddingCollapse)
+    logit_growth=LogitGrowth, slow_rank=SlowRank, heavy_tails=HeavyTails, strong_decay=StrongDecay, embedding_collapse=EmbeddingCollapse,
+    embedding_shrink=EmbeddingShrink, decay_off=DecayOff, clipped_to_nothing=ClippedToNothing, looped_data=LoopedData, gate_up_alignment=GateUpAlignment,
+    untied_head=UntiedHead, bf16_stall=Bf16Stall, bf16_stall_faster=Bf16StallFaster, adapter_still=AdapterStill, adapter_scale=AdapterScale,
+    adapter_collapse=AdapterCollapse, expert_death=ExpertDeath, expert_unstepped=ExpertUnstepped, expert_copy=ExpertCopy, expert_copy_in_file=ExpertCopyInFile)
 HEALTHY = {f"healthy_{optimizer}": plain(optimizer) for optimizer in ("adamw", "adam", "sgd", "adafactor", "lion", "muon")} | {
     f"healthy_{schedule}": plain("adamw", schedule) for schedule in ("constant", "linear", "restarts", "decay_tail")} | dict(
     healthy_restarts_lion=plain("lion", "restarts"), healthy_constant_sgd=plain("sgd", "constant"), healthy_double_rate=DoubleRate,
     healthy_strong_decay=StrongDecayRecipe, healthy_no_clipping=NoClipping, healthy_bf16=Bf16, healthy_fp16=Fp16, healthy_sharded=Sharded,
     healthy_unlogged=Unlogged, healthy_domain_shift=DomainShift, healthy_backward_text=BackwardText, healthy_accumulation=Accumulation,
     healthy_fine_tuning=FineTuning, healthy_resume=Resume, healthy_older_step=OlderStep, healthy_gap=Gap, healthy_averaged=Averaged,
-    healthy_frozen_embedding=FrozenEmbedding, healthy_announced_freeze=AnnouncedFreeze, healthy_zero_init=ZeroInit)
+    healthy_frozen_embedding=FrozenEmbedding, healthy_announced_freeze=AnnouncedFreeze, healthy_zero_init=ZeroInit,
+    healthy_adapters=Adapters, healthy_strong_adapters=StrongAdapters, healthy_mixture=Experts, healthy_rare_expert=RareExpert, healthy_upcycled=Upcycled,
+    healthy_slow_bf16=SlowBf16, healthy_faster_bf16=FasterBf16, healthy_no_decay=NoDecay, healthy_decayed_llama=DecayedLlama, healthy_saved_head=SavedHead)
 KINDS = FAULTS | HEALTHY

@@ -55,6 +55,7 @@ class Run:
         rng, kind = self.rng, self.kind
         torch.manual_seed(rng.randrange(2**31))
         self.texts, self.data, self.scale, self.skip, self.averaged = texts(), "code", 1.0, 0, None
+        self.saves_adapters, self.prefix = False, "base_model.model."
         self.every, self.count = rng.choice(spacings), rng.randrange(22, 30)
         self.name, self.out, self.optimizer_kind = f"{name}-s{seed}", out, rng.choice(kind.optimizers)
         self.directory, self.checkpoints, self.log, self.losses = out / "runs" / self.name, [], [], []
@@ -65,7 +66,8 @@ class Run:
         with torch.no_grad(): kind.configure(self)
         self.optimizer = build(self.optimizer_kind, self.model, self.recipe)
         if kind.warm_steps:
-            for step in range(kind.warm_steps): self.learn(self.recipe["lr"] * 10 * min(1, step / 50))
+            for step in range(kind.warm_steps): self.learn(self.recipe["lr"] * kind.warm_times * min(1, step / 50))
+            with torch.no_grad(): kind.warmed(self)
             self.optimizer, self.losses = build(self.optimizer_kind, self.model, self.recipe), []
         self.average = copy.deepcopy(self.model) if self.averaged else None
 
@@ -115,6 +117,9 @@ class Run:
     # Training.
     def batch(self):
         rows = []
+        if self.data == "loop":
+            starts = range(0, 16 * WINDOW, WINDOW)
+            return torch.tensor([list(self.texts["code"][at:at + WINDOW + 1]) for at in self.rng.choices(starts, k=self.recipe["batch"])])
         for _ in range(self.recipe["batch"]):
             text = self.texts.get(self.data)
             at = self.rng.randrange(len(text) - WINDOW - 1) if text else 0
@@ -125,7 +130,8 @@ class Run:
         for group in self.optimizer.param_groups: group["lr"] = lr
         ids = self.batch()
         loss = F.cross_entropy(self.model(ids[:, :-1]).flatten(0, 1), ids[:, 1:].flatten())
-        self.optimizer.zero_grad(); loss.backward()
+        balance = sum(part.balance for part in self.model.modules() if hasattr(part, "balance"))
+        self.optimizer.zero_grad(); (loss + 0.02 * balance).backward()
         clip = self.recipe["clip"]
         norm = nn.utils.clip_grad_norm_([p for p in self.model.parameters() if p.grad is not None], clip or 1e9)
         self.optimizer.step(); self.losses.append(float(loss.detach()))
@@ -157,20 +163,25 @@ class Run:
 
     def save(self, is_sick, onset):
         if self.skip: self.skip -= 1; return
+        # An adapter's base is not saved.
+        own = {self.prefix + n: p for n, p in self.model.named_parameters() if "lora_" in n} if self.saves_adapters else None
         is_spoilt = is_sick and not (self.kind.once and self.step != onset * self.every)
-        tensors = {n: p.detach().clone() for n, p in (self.average or self.model).named_parameters()}
+        tensors = {n: p.detach().clone() for n, p in (own or dict((self.average or self.model).named_parameters())).items()}
+        self.kind.written(self, tensors)
         if is_spoilt: self.kind.saved(self, tensors)
         if self.kind.saved_dtype: tensors = {n: t.to(self.kind.saved_dtype) for n, t in tensors.items()}
         place = self.directory / f"checkpoint-{self.step}"; place.mkdir(parents=True, exist_ok=True)
         parts = self.parts(tensors)
-        names = ["model.safetensors"] if len(parts) == 1 else [f"model-{i + 1:05}-of-{len(parts):05}.safetensors" for i in range(len(parts))]
+        whole = "adapter_model.safetensors" if own else "model.safetensors"
+        names = [whole] if len(parts) == 1 else [f"model-{i + 1:05}-of-{len(parts):05}.safetensors" for i in range(len(parts))]
         for part, name in zip(parts, names): save_file({n: tensors[n].contiguous() for n in part}, place / name, metadata={"format": "pt"})
         if len(parts) > 1:
             size = sum(t.numel() * t.element_size() for t in tensors.values())
             index = dict(metadata=dict(total_size=size), weight_map={n: name for part, name in zip(parts, names) for n in part})
             (place / "model.safetensors.index.json").write_text(json.dumps(index))
         if is_spoilt: self.kind.spoil(self, place)
-        (place / "config.json").write_text(json.dumps(self.model.config))
+        if own: (place / "adapter_config.json").write_text(json.dumps(dict(peft_type="LORA", r=4, lora_alpha=8, target_modules=["q_proj", "v_proj"])))
+        else: (place / "config.json").write_text(json.dumps(self.model.config))
         (place / "trainer_state.json").write_text(json.dumps(dict(global_step=self.step, max_steps=self.steps, log_history=self.log)))
         self.checkpoints.append(self.step)
         if "older_step" in self.name: self.kept[self.step] = self.state()
