@@ -4,7 +4,7 @@ use crate::terms::{Evidence, Severity, TensorReading};
 
 use super::drift::{steps_to_limit, trend};
 use super::entry::{Sign, evidence};
-use super::view::{View, subject, value};
+use super::view::{View, elements, subject, value};
 
 /// Checkpoints that tell the pace of a slow fault, the newest among them.
 const PACE_POINTS: usize = 8;
@@ -48,6 +48,22 @@ fn has_faded(view: &View<'_>, tensor: &TensorReading) -> bool {
 pub fn log_step(view: &View<'_>, tensor: &TensorReading, metric: &'static str) -> Option<f64> {
     let (now, before) = (value(tensor, metric)?, view.last(tensor, metric)?);
     Some((now / before).ln()).filter(|step| step.is_finite())
+}
+
+/// Rows of a matrix, or of all matrices of a stack.
+pub fn rows_of(tensor: &TensorReading) -> f64 {
+    (elements(&tensor.facts) / tensor.facts.shape.last().copied().unwrap_or(1).max(1)) as f64
+}
+
+/// Share of a matrix's rows that no gradient touched, because they kept every bit or only shrank by one factor: now,
+/// at the point before, and the least of the past.
+pub fn untouched_rows(view: &View<'_>, tensor: &TensorReading) -> Option<(f64, f64, f64)> {
+    let rows = rows_of(tensor);
+    let now = value(tensor, "frozen_rows")? + value(tensor, "pure_decay_rows")?;
+    let (frozen, decayed) = (view.past(tensor, "frozen_rows"), view.past(tensor, "pure_decay_rows"));
+    let past: Vec<f64> = frozen.iter().zip(decayed).map(|(a, b)| f64::from(a + b) / rows).collect();
+    let least = past.iter().copied().filter(|share| share.is_finite()).reduce(f64::min)?;
+    Some((now / rows, *past.last()?, least))
 }
 
 /// Where a tensor's metric is going, as evidence: Mann and Kendall's trend over the newest checkpoints, and how

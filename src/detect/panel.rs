@@ -162,6 +162,17 @@ impl Panel {
         (newest.is_finite() && trusted.len() == back).then_some(newest - largest)
     }
 
+    /// How far the larger of the newest two values lies below the least of the `back` trusted values before them;
+    /// none with fewer of them.
+    pub fn fall_of_two(&self, series: usize, back: usize) -> Option<f64> {
+        let (newest, past) = self.rows[series].split_last()?;
+        let mut trusted = past.iter().rev().copied().filter(|value| value.is_finite());
+        let before = trusted.next()?;
+        let usual: Vec<f64> = trusted.take(back).collect();
+        let least = usual.iter().copied().fold(f64::INFINITY, f64::min);
+        (newest.is_finite() && usual.len() == back).then_some(newest.max(before) - least)
+    }
+
     /// What has added up in each series, in one direction; see [`drift::cusum`].
     pub fn drifts(&self, direction: f64) -> Vec<Drift> {
         drift::cusum(&self.rows, &self.clock, direction)

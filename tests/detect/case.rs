@@ -2,12 +2,13 @@
 //!
 //! ```text
 //! # comment
-//! series checkpoints=24 every=25 layers=3 seed=1 optimizer=adam|sgd schedule=cosine|constant|restarts dtype=F32
+//! series checkpoints=24 every=25 layers=3 seed=1 optimizer=adam|sgd schedule=cosine|constant|restarts dtype=F32 experts=4 adapters=true
 //! at 16 TENSORS metric = 3          one checkpoint, counted from 1; `16..` from there on, `16..18` three of them
 //! at 16.. TENSORS metric *= 1.2     also += and -=; `^=` multiplies once more at every further checkpoint
 //! at 16 head L.H metric = 0         a head instead of tensors (globs)
+//! at 16 layer L metric = 0          a layer that has metrics of its own
 //! at 16 model metric = 0            the model's own metrics
-//! at 16 TENSORS drop                also: hash_of 5, equals TENSOR, sketch_of TENSOR, shape 8x8, dtype BF16
+//! at 16 TENSORS drop                also: hash_of 5, equals TENSOR, sketch_of TENSOR, shape 8x8, dtype BF16, role ROLE
 //! at 16 problem truncated FILE      also: unreadable, malformed, missing, bug
 //! at 16 wait 800                    so many seconds go by after the checkpoint, and the daemon looks at its clock
 //! at 16.. log loss = 5.6            also learning_rate, grad_norm; NaN may be given
@@ -24,7 +25,7 @@ use std::path::Path;
 use globset::Glob;
 use weighbridge::detect::{Baseline, Expected, Settings};
 use weighbridge::terms::{
-    Dtype, Evidence, Finding, History, Problem, ProblemKind, Reading, RunId, Severity, Subject,
+    Dtype, Evidence, Finding, History, Problem, ProblemKind, Reading, Role, RunId, Severity, Subject,
     SubjectReading, TensorReading,
 };
 
@@ -215,6 +216,13 @@ impl Case {
                 let _ = name;
                 *old = changed(*old, operator, value.parse().ok()?, checkpoint - change.from + 1)?;
             }
+            ["layer", layer, metric, operator, value] => {
+                let subject = Subject::Layer(layer.parse().ok()?);
+                let reading = reading.subjects.iter_mut().find(|reading| reading.subject == subject)?;
+                let metric = weighbridge::measure::catalog().intern(metric)?;
+                let old = reading.samples.entry(metric).or_insert(0.0);
+                *old = changed(*old, operator, value.parse().ok()?, checkpoint - change.from + 1)?;
+            }
             ["model", metric, operator, value] => {
                 let metric = weighbridge::measure::catalog().intern(metric)?;
                 let of_model = |reading: &SubjectReading| reading.subject == Subject::Model;
@@ -265,9 +273,15 @@ impl Case {
                 tensor.facts.shape =
                     shape.split('x').map(|length| length.parse().ok()).collect::<Option<_>>()?;
             }
+            ["role", role] => tensor.facts.meaning.role = Role::from_name(role)?,
             ["dtype", dtype] => tensor.facts.dtype = Dtype::from_name(dtype)?,
             [metric, operator, value] => {
-                let (_, old) = tensor.samples.iter_mut().find(|(name, _)| *name == metric)?;
+                let metric = weighbridge::measure::catalog().intern(metric)?;
+                // What a tensor has not can only be set.
+                let old = match *operator {
+                    "=" => tensor.samples.entry(metric).or_insert(0.0),
+                    _ => tensor.samples.get_mut(metric)?,
+                };
                 *old = changed(*old, operator, value.parse().ok()?, turn)?;
             }
             _ => return None,
@@ -355,6 +369,8 @@ fn property(series: &mut Series, (key, value): (&str, &str)) -> Option<()> {
         "schedule" => series.schedule = value.to_owned(),
         "dtype" => series.dtype = Dtype::from_name(value)?,
         "size" => series.size = value.parse().ok()?,
+        "experts" => series.experts = value.parse().ok()?,
+        "adapters" => series.adapters = value.parse().ok()?,
         _ => return None,
     }
     Some(())

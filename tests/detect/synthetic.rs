@@ -21,6 +21,10 @@ pub struct Series {
     pub dtype: Dtype,
     /// Times the usual rms of everything but gains.
     pub size: f64,
+    /// Experts a layer, beside its feed-forward block.
+    pub experts: u32,
+    /// Is there a pair of adapters in every layer?
+    pub adapters: bool,
 }
 
 impl Default for Series {
@@ -34,6 +38,8 @@ impl Default for Series {
             schedule: "cosine".to_owned(),
             dtype: Dtype::F32,
             size: 1.0,
+            experts: 0,
+            adapters: false,
         }
     }
 }
@@ -107,6 +113,38 @@ impl Series {
             ];
             for (part, role, shape) in parts {
                 tensors.push(self.tensor(index, &format!("h.{layer}.{part}"), role, Some(layer), shape));
+            }
+            for expert in 0..self.experts {
+                let parts: [(&str, Role, &[u64]); 3] = [
+                    ("w1", Role::ExpertGate, &[96, 48]),
+                    ("w2", Role::ExpertDown, &[48, 96]),
+                    ("w3", Role::ExpertUp, &[96, 48]),
+                ];
+                for (part, role, shape) in parts {
+                    let name = format!("h.{layer}.experts.{expert}.{part}");
+                    tensors.push(self.tensor(index, &name, role, Some(layer), shape));
+                }
+            }
+            if self.adapters {
+                for (part, role, shape) in
+                    [("lora_A", Role::LoraA, [4, 48]), ("lora_B", Role::LoraB, [48, 4])]
+                {
+                    tensors.push(self.tensor(
+                        index,
+                        &format!("h.{layer}.q.{part}"),
+                        role,
+                        Some(layer),
+                        &shape,
+                    ));
+                }
+            }
+            if self.experts > 0 {
+                subjects.push(SubjectReading {
+                    subject: Subject::Layer(layer),
+                    samples: BTreeMap::from([("expert_cosine_max", 0.05), ("expert_duplicates", 0.0)]),
+                    lists: BTreeMap::new(),
+                    absent: BTreeMap::new(),
+                });
             }
             subjects.extend((0..4).map(|head| self.head(index, layer, head)));
         }
@@ -187,6 +225,9 @@ impl Series {
                 ("cosine_to_previous", 1.0 - 0.4 * ratio * ratio),
                 ("identical_ratio", 0.0),
             ]);
+            if shape.len() == 2 {
+                samples.extend([("frozen_rows", 0.0), ("pure_decay_rows", 0.0)]);
+            }
         }
         let values = (0..64).map(|place| noise(&[id, place]) as f32).collect();
         TensorReading {

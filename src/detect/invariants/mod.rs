@@ -1,5 +1,6 @@
 //! Hard invariants: what no healthy run shows, whatever it trains. No statistics.
 
+pub mod adapter_stays_zero;
 pub mod bit_flip;
 pub mod content;
 pub mod file_problems;

@@ -1,5 +1,6 @@
 //! Two layers that changed places.
 
+use super::dead_expert::is_expert;
 use crate::detect::entry::{Entry, Parameter, Parameters, Proof, Rule, Sign, evidence};
 use crate::detect::marks::unusual;
 use crate::detect::view::{View, subject, value};
@@ -55,6 +56,11 @@ fn look(view: &View<'_>, parameters: &Parameters<'_>) -> Vec<Sign> {
                 .filter_map(|other| Some((other, cosine(sketch, before.get(&other.facts.name)?)?)))
                 .max_by(|a, b| a.1.total_cmp(&b.1))?;
             (nearest.1 >= limit).then_some((*tensor, nearest.0, nearest.1))
+        })
+        // An expert whose weights are where they were, and in another one's place too, is `duplicate_expert`'s.
+        .filter(|(tensor, origin, _)| {
+            let kept = value(origin, "cosine_to_previous").is_some_and(|cosine| cosine >= OWN_COSINE_MAX);
+            !(kept && is_expert(tensor.facts.meaning.role))
         })
         .collect();
     let Some((first, origin, _)) = found.first() else { return Vec::new() };
