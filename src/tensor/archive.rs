@@ -5,7 +5,6 @@
 //! checked here.
 
 use std::cell::Cell;
-use std::io::BufReader;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -18,7 +17,7 @@ use super::found::tame;
 use super::inflated::Inflated;
 use super::limits::{ARCHIVE_DIRECTORY_BYTES_MAX, UNFOLDED_BYTES_MAX, UNFOLDED_RATIO_MAX};
 use super::place::Place;
-use super::window::Window;
+use super::window::{BLOCK_BYTES, Window};
 use crate::terms::{Problem, ProblemKind};
 
 const SAVE_AGAIN: &str = "save the checkpoint again; if it is still being written, wait for the trainer";
@@ -26,9 +25,6 @@ const DISTRUST: &str = "no trainer writes this: find out where the file comes fr
 
 /// The first bytes of every zip archive that is not empty.
 pub const MAGIC: &[u8] = b"PK\x03\x04";
-
-/// Bytes that are read at once: a local header with its padding is about as long.
-const DIRECTORY_READ_BYTES: usize = 512;
 
 /// One entry that passed the checks.
 #[derive(Clone, Copy, Debug)]
@@ -57,7 +53,6 @@ impl Archive {
     pub fn open(input: &Arc<Input>, begin: u64, bytes: u64) -> Result<Self, Problem> {
         let budget = Rc::new(Cell::new(ARCHIVE_DIRECTORY_BYTES_MAX));
         let window = Window::new(input, begin, bytes, Rc::clone(&budget));
-        let window = BufReader::with_capacity(DIRECTORY_READ_BYTES, window);
         let config = Config { archive_offset: ArchiveOffset::Known(0) };
         let mut zip = ZipArchive::with_config(config, window).map_err(|error| {
             let detail = format!("the archive's directory cannot be read: {error}");
@@ -69,8 +64,8 @@ impl Archive {
             let detail = "the archive has two entries of one name; the last one was taken";
             archive.problems.push(input.problem(ProblemKind::Hostile, detail, DISTRUST));
         }
-        // The directory bounds how many local headers there are.
-        budget.set(zip.len() as u64 * DIRECTORY_READ_BYTES as u64 * 2);
+        // The directory bounds how many local headers there are; one may reach into a second block.
+        budget.set(zip.len() as u64 * BLOCK_BYTES as u64 * 2);
         for index in 0..zip.len() {
             archive.add(&mut zip, index, begin, bytes);
         }
@@ -78,7 +73,7 @@ impl Archive {
         Ok(archive)
     }
 
-    fn add(&mut self, zip: &mut ZipArchive<BufReader<Window>>, index: usize, begin: u64, bytes: u64) {
+    fn add(&mut self, zip: &mut ZipArchive<Window>, index: usize, begin: u64, bytes: u64) {
         let file = match zip.by_index_raw(index) {
             Ok(file) => file,
             Err(error) => {
@@ -94,7 +89,7 @@ impl Archive {
             bytes: file.size(),
             stored: file.compression() == CompressionMethod::Stored,
         };
-        let fault = if file.enclosed_name().is_none()
+        let fault = if !(is_plain(&name) || file.enclosed_name().is_some())
             || name.starts_with('/')
             || name.contains('\\')
             || file.is_symlink()
@@ -172,6 +167,12 @@ impl Archive {
             .map_err(|error| self.input.problem(ProblemKind::Malformed, error.to_string(), SAVE_AGAIN))?;
         Ok(content)
     }
+}
+
+/// True of names that honest writers give: most others are honest too, but need a longer look.
+fn is_plain(name: &str) -> bool {
+    name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._-/".contains(&byte))
+        && name.split('/').all(|part| !matches!(part, "" | "." | ".."))
 }
 
 impl Entry {

@@ -11,6 +11,7 @@
 
 mod danger;
 mod machine;
+mod memo;
 mod stream;
 
 pub use danger::{Suspect, accusation};

@@ -1,5 +1,6 @@
 //! What `.metadata` says, as plain data.
 
+use std::collections::HashMap;
 use std::path::PathBuf;
 
 use crate::tensor::pickle::{Id, Node, Pickle};
@@ -57,11 +58,15 @@ impl Metadata {
     /// Reads the outermost object; none where it is something else.
     pub fn of(pickle: &Pickle) -> Option<Self> {
         let field = |name| pickle.get(pickle.state(pickle.root)?, name);
-        let planner = field("planner_data");
+        let planner: HashMap<&str, Id> = field("planner_data")
+            .and_then(|planner| pickle.items(planner))
+            .map_or_else(HashMap::new, |paths| {
+                paths.into_iter().filter_map(|(name, path)| Some((pickle.text(name)?, path))).collect()
+            });
         let tensors = pickle.items(field("state_dict_metadata")?)?;
         let entries = tensors.into_iter().filter_map(|(name, value)| {
             let name = pickle.text(name)?.to_owned();
-            let path = planner.and_then(|planner| path(pickle, pickle.get(planner, &name)?));
+            let path = planner.get(&*name).and_then(|&keys| path(pickle, keys));
             Some(Entry { path: path.unwrap_or_else(|| vec![name.clone()]), what: what(pickle, value), name })
         });
         let items = pickle.items(field("storage_data")?)?;

@@ -12,7 +12,8 @@ pub struct Suspect {
     pub offset: u64,
 }
 
-/// Modules of which every name is dangerous: they run commands or code, open files or connections.
+/// Modules of which every name is dangerous: they run commands or code, open files or connections. Sorted, to be
+/// searched.
 const MODULES: &[&str] = &[
     "IPython",
     "_aix_support",
@@ -168,20 +169,19 @@ pub fn is_dangerous(global: &Global) -> bool {
         "numpy._core.multiarray" => "numpy.core.multiarray",
         module => module,
     };
-    let under = |known: &&str| {
-        module == *known || module.strip_prefix(*known).is_some_and(|rest| rest.starts_with('.'))
-    };
+    let is_known = |module: &str| MODULES.binary_search(&module).is_ok();
+    let mut parents = module.match_indices('.').map(|(end, _)| &module[..end]);
     // A dotted name walks through attributes: `collections._sys.modules` is `sys` by another door.
     let by_attribute = global.name.split('.').any(|part| {
         let part = part.trim_start_matches('_');
         global.name.contains('.')
-            && (MODULES.contains(&part)
+            && (is_known(part)
                 || METHODS.contains(&part)
                 || part.ends_with("globals__")
                 || part == "builtins")
     });
     let named = NAMES.iter().any(|(known, names)| module == *known && names.contains(&&*global.name));
-    MODULES.iter().any(under) || named || by_attribute || global.name.contains("__globals__")
+    is_known(module) || parents.any(is_known) || named || by_attribute || global.name.contains("__globals__")
 }
 
 /// `getattr` is how some Python versions write an enumeration's member, of a class that the stream
@@ -207,6 +207,11 @@ mod tests {
     fn dangerous(name: &str) -> bool {
         let (module, name) = name.split_once(' ').unwrap();
         is_dangerous(&Global { module: module.into(), name: name.into() })
+    }
+
+    #[test]
+    fn the_modules_can_be_searched() {
+        assert!(MODULES.is_sorted());
     }
 
     #[test]

@@ -1,8 +1,7 @@
 //! The stack machine. Each opcode makes or joins objects; none does anything else.
 
-use std::collections::HashMap;
-
 use super::danger::{Suspect, is_dangerous, is_dangerous_getattr};
+use super::memo::Memo;
 use super::stream::Stream;
 use super::{Call, Global, Id, Node, Pickle};
 use crate::tensor::found::tame;
@@ -53,7 +52,7 @@ struct Machine<'a> {
     stack: Vec<Id>,
     /// Heights of the stack at which a mark was set.
     marks: Vec<usize>,
-    memo: HashMap<u32, Id>,
+    memo: Memo,
     suspects: Vec<Suspect>,
 }
 
@@ -68,7 +67,7 @@ impl<'a> Machine<'a> {
             nodes: Vec::new(),
             stack: Vec::new(),
             marks: Vec::new(),
-            memo: HashMap::new(),
+            memo: Memo::default(),
             suspects: Vec::new(),
         }
     }
@@ -321,7 +320,7 @@ impl<'a> Machine<'a> {
             b'j' => self.stream.u32()?,
             _ => self.memo_key()?,
         };
-        let id = *self.memo.get(&key).ok_or(PickleError::Malformed("recalls what was not remembered"))?;
+        let id = self.memo.get(key).ok_or(PickleError::Malformed("recalls what was not remembered"))?;
         self.push(id)
     }
 
