@@ -116,7 +116,7 @@ fn torch_legacy_equals_torch() {
 
 #[test]
 fn distributed_checkpoints_equal_torch() {
-    check_folder("dcp", 6);
+    check_folder("dcp", 7);
 }
 
 #[test]

@@ -2,7 +2,7 @@
 //! by position. Files are never mapped: a file cut short while mapped kills the process.
 
 use std::fs::{self, File, OpenOptions};
-use std::io;
+use std::io::{self, IoSliceMut};
 use std::os::unix::fs::{FileExt, FileTypeExt, MetadataExt, OpenOptionsExt};
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
@@ -82,11 +82,21 @@ impl Input {
 
     /// Fills `buffer` from byte `offset` of the file on.
     pub fn read_at(&self, offset: u64, buffer: &mut [u8]) -> Result<(), SourceError> {
-        let read = match &self.file {
-            Some(file) => fill(file, offset, buffer),
-            None => self.reopen().and_then(|file| fill(&file, offset, buffer)),
+        self.told(offset, |file| fill(file, offset, buffer))
+    }
+
+    /// Fills all `places`, one after the other, from byte `offset` of the file on.
+    pub fn read_spread_at(&self, offset: u64, places: &mut [IoSliceMut<'_>]) -> Result<(), SourceError> {
+        self.told(offset, |file| fill_places(file, offset, places))
+    }
+
+    /// Calls `read` with the file and tells what it says of the file.
+    fn told(&self, offset: u64, read: impl FnOnce(&File) -> io::Result<()>) -> Result<(), SourceError> {
+        let done = match &self.file {
+            Some(file) => read(file),
+            None => self.reopen().and_then(|file| read(&file)),
         };
-        read.map_err(|error| match error.kind() {
+        done.map_err(|error| match error.kind() {
             io::ErrorKind::UnexpectedEof | io::ErrorKind::NotFound => {
                 SourceError::Gone { path: self.path.clone(), offset }
             }
@@ -149,20 +159,52 @@ const ALIASED_BYTES: usize = 48;
 /// Piece that is read elsewhere and copied then: stays in the nearest caches.
 const DETOUR_BYTES: usize = 64 << 10;
 
+/// True where a buffer that begins at that address takes the bytes from `offset` on slowly.
+pub fn is_aliased(address: usize, offset: u64) -> bool {
+    (1..ALIASED_BYTES).contains(&(address.wrapping_sub(offset as usize) % PAGE_BYTES))
+}
+
+/// Room for `bytes` bytes that lies half a page away from those of the file from `offset` on.
+pub fn away_from(offset: u64, room: &mut Vec<u8>, bytes: usize) -> &mut [u8] {
+    room.resize(room.len().max(bytes + PAGE_BYTES), 0);
+    let distance = room.as_ptr().addr().wrapping_sub(offset as usize) % PAGE_BYTES;
+    let begin = (PAGE_BYTES + PAGE_BYTES / 2 - distance) % PAGE_BYTES;
+    &mut room[begin..begin + bytes]
+}
+
 /// Fills the buffer from byte `offset` of the file on, by a detour where the straight way is slow.
 fn fill(file: &File, offset: u64, buffer: &mut [u8]) -> io::Result<()> {
-    let distance = |address: usize| address.wrapping_sub(offset as usize) % PAGE_BYTES;
-    if buffer.len() < DETOUR_BYTES || !(1..ALIASED_BYTES).contains(&distance(buffer.as_ptr().addr())) {
+    if buffer.len() < DETOUR_BYTES || !is_aliased(buffer.as_ptr().addr(), offset) {
         return file.read_exact_at(buffer, offset);
     }
-    let mut detour = vec![0; DETOUR_BYTES + PAGE_BYTES];
-    let begin = (PAGE_BYTES + PAGE_BYTES / 2 - distance(detour.as_ptr().addr())) % PAGE_BYTES;
+    let mut detour = Vec::new();
     let mut from = offset;
     for piece in buffer.chunks_mut(DETOUR_BYTES) {
-        let read = &mut detour[begin..begin + piece.len()];
+        let read = away_from(from, &mut detour, piece.len());
         file.read_exact_at(read, from)?;
         piece.copy_from_slice(read);
         from += piece.len() as u64;
+    }
+    Ok(())
+}
+
+/// Most places that the system takes in one call.
+const PLACES_MAX: usize = 1024;
+
+/// Fills the places one after the other from byte `offset` of the file on, many of them a call.
+fn fill_places(file: &File, mut offset: u64, mut places: &mut [IoSliceMut<'_>]) -> io::Result<()> {
+    // The first call may end anywhere: inside of a place, or after some of them.
+    while !places.is_empty() {
+        let count = places.len().min(PLACES_MAX);
+        match rustix::io::preadv(file, &mut places[..count], offset) {
+            Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
+            Ok(read) => {
+                IoSliceMut::advance_slices(&mut places, read);
+                offset += read as u64;
+            }
+            Err(rustix::io::Errno::INTR) => {}
+            Err(error) => return Err(error.into()),
+        }
     }
     Ok(())
 }
@@ -255,5 +297,33 @@ mod tests {
         let past = content.len() as u64 - 10;
         let gone = input.read_at(past, &mut room[..2 * DETOUR_BYTES]);
         assert!(matches!(gone, Err(SourceError::Gone { .. })));
+    }
+
+    /// More places than one call takes, of uneven lengths; and a file that ends inside of one.
+    #[test]
+    fn many_places_are_filled_one_after_the_other() {
+        let directory = tempfile::tempdir().unwrap();
+        let content: Vec<u8> =
+            (0..300_000_u32).map(|index| (index.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
+        fs::write(directory.path().join("a"), &content).unwrap();
+        for keep in [true, false] {
+            let input = Input::open(directory.path(), Path::new("a"), keep, &Settings::default()).unwrap();
+            let mut room = vec![0xa5; 100 * (PLACES_MAX * 2 + 3)];
+            let length = |index: usize| 1 + index % 100;
+            let places = room.chunks_mut(100).enumerate();
+            let mut places: Vec<_> =
+                places.map(|(index, place)| IoSliceMut::new(&mut place[..length(index)])).collect();
+            input.read_spread_at(7, &mut places).unwrap();
+            let mut from = 7;
+            for (index, place) in room.chunks(100).enumerate() {
+                let (filled, rest) = place.split_at(length(index));
+                assert!(filled == &content[from..from + filled.len()], "{index}");
+                assert!(rest.iter().all(|&byte| byte == 0xa5), "{index}");
+                from += filled.len();
+            }
+            let mut places: Vec<_> = room.chunks_mut(100).map(IoSliceMut::new).collect();
+            let gone = input.read_spread_at(content.len() as u64 - 150, &mut places);
+            assert!(matches!(gone, Err(SourceError::Gone { .. })));
+        }
     }
 }

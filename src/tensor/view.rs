@@ -7,14 +7,11 @@
 use std::sync::Arc;
 
 use super::input::Input;
-use super::limits::GATHER_BYTES_MAX;
 use crate::terms::SourceError;
 
-/// Runs at least this long are read straight into the caller's buffer; shorter ones by way of a larger
-/// piece, since a system call costs about as much as copying this many bytes.
-const RUN_BYTES_DIRECT: u64 = 4096;
-/// A larger piece may hold this many times the bytes that are wanted of it.
-const GATHER_WASTE_MAX: u64 = 8;
+mod copy;
+
+use copy::Copier;
 
 /// A box of a tensor and where its elements lie.
 #[derive(Clone, Debug)]
@@ -63,13 +60,13 @@ impl View {
         cut_into_boxes(&self.shape, &strides, first, first + count, &mut Vec::new(), &mut boxes);
         let mut scratch = Vec::new();
         for piece in &self.pieces {
-            let mut copier = Copier { piece, element_bytes: self.element_bytes, buffer, scratch };
+            let mut copier = Copier::new(piece, self.element_bytes, buffer, scratch);
             for region in &boxes {
                 if let Some(overlap) = overlap(piece, region, &strides, first) {
                     copier.copy(overlap)?;
                 }
             }
-            scratch = copier.scratch;
+            scratch = copier.into_scratch();
         }
         Ok(())
     }
@@ -131,6 +128,13 @@ struct Axis {
     to: u64,
 }
 
+impl Axis {
+    /// True where the elements follow each other on both sides.
+    fn is_dense(self) -> bool {
+        self.from == 1 && self.to == 1
+    }
+}
+
 /// What a piece has of a box, with as few dimensions as possible, outermost first.
 struct Overlap {
     /// First element, counted from the piece's first.
@@ -172,140 +176,6 @@ fn merged(axes: &[Axis]) -> Vec<Axis> {
         }
     }
     merged
-}
-
-/// Copies from one piece into one buffer.
-struct Copier<'a> {
-    piece: &'a Piece,
-    element_bytes: u64,
-    buffer: &'a mut [u8],
-    scratch: Vec<u8>,
-}
-
-impl Copier<'_> {
-    fn copy(&mut self, overlap: Overlap) -> Result<(), SourceError> {
-        let run = match overlap.axes.last() {
-            None => 1,
-            Some(axis) if axis.from == 1 && axis.to == 1 => axis.size,
-            Some(_) => 0,
-        };
-        if run > 0 && (overlap.axes.len() < 2 || run * self.element_bytes >= RUN_BYTES_DIRECT) {
-            let outer = overlap.axes.len().saturating_sub(1);
-            return self.direct(overlap.from, overlap.to, &overlap.axes[..outer], run);
-        }
-        let mut axes = overlap.axes;
-        axes.sort_by_key(|axis| axis.from);
-        self.gather(overlap.from, overlap.to, &axes)
-    }
-
-    /// Reads runs that lie in one piece on both sides.
-    fn direct(&mut self, from: u64, to: u64, axes: &[Axis], run: u64) -> Result<(), SourceError> {
-        let Some((axis, inner)) = axes.split_first() else {
-            let bytes = (run * self.element_bytes) as usize;
-            let target = &mut self.buffer[(to * self.element_bytes) as usize..][..bytes];
-            return self.piece.input.read_at(self.piece.offset + from * self.element_bytes, target);
-        };
-        for index in 0..axis.size {
-            self.direct(from + index * axis.from, to + index * axis.to, inner, run)?;
-        }
-        Ok(())
-    }
-
-    /// Reads one stretch of the file and picks the elements from it; takes the outermost dimension
-    /// apart where the stretch would be too long or too little of it wanted. `axes` are sorted by
-    /// their strides in the file.
-    fn gather(&mut self, from: u64, to: u64, axes: &[Axis]) -> Result<(), SourceError> {
-        if self.fits(axes) {
-            return self.pick(from, to, axes);
-        }
-        let Some((&last, inner)) = axes.split_last() else { return Ok(()) };
-        let mut step = last.size;
-        while step > 1 && !self.fits_with(inner, Axis { size: step, ..last }) {
-            step = step.div_ceil(2);
-        }
-        for index in (0..last.size).step_by(step as usize) {
-            let (from, to) = (from + index * last.from, to + index * last.to);
-            if step == 1 {
-                self.gather(from, to, inner)?;
-            } else {
-                let part = Axis { size: step.min(last.size - index), ..last };
-                self.pick(from, to, &[inner, &[part]].concat())?;
-            }
-        }
-        Ok(())
-    }
-
-    fn fits_with(&self, axes: &[Axis], last: Axis) -> bool {
-        self.fits(&[axes, &[last]].concat())
-    }
-
-    fn fits(&self, axes: &[Axis]) -> bool {
-        let wanted: u64 = axes.iter().map(|axis| axis.size).product();
-        let span = span(axes);
-        span == 1 || (span * self.element_bytes <= GATHER_BYTES_MAX && span <= GATHER_WASTE_MAX * wanted)
-    }
-
-    fn pick(&mut self, from: u64, to: u64, axes: &[Axis]) -> Result<(), SourceError> {
-        let bytes = (span(axes) * self.element_bytes) as usize;
-        self.scratch.resize(bytes.max(self.scratch.len()), 0);
-        let source = &mut self.scratch[..bytes];
-        self.piece.input.read_at(self.piece.offset + from * self.element_bytes, source)?;
-        let mut axes = axes.to_vec();
-        axes.sort_by_key(|axis| std::cmp::Reverse(axis.to));
-        match self.element_bytes {
-            1 => scatter::<1>(source, 0, self.buffer, to, &axes),
-            2 => scatter::<2>(source, 0, self.buffer, to, &axes),
-            4 => scatter::<4>(source, 0, self.buffer, to, &axes),
-            _ => scatter::<8>(source, 0, self.buffer, to, &axes),
-        }
-        Ok(())
-    }
-}
-
-/// Elements from the first to the last one.
-fn span(axes: &[Axis]) -> u64 {
-    1 + axes.iter().map(|axis| (axis.size - 1) * axis.from).sum::<u64>()
-}
-
-fn scatter<const N: usize>(source: &[u8], from: u64, target: &mut [u8], to: u64, axes: &[Axis]) {
-    let Some((axis, inner)) = axes.split_first() else {
-        target[to as usize * N..][..N].copy_from_slice(&source[from as usize * N..][..N]);
-        return;
-    };
-    if inner.is_empty() && axis.from == 1 && axis.to == 1 {
-        let bytes = axis.size as usize * N;
-        target[to as usize * N..][..bytes].copy_from_slice(&source[from as usize * N..][..bytes]);
-        return;
-    }
-    if let [inner] = inner {
-        return scatter_tiles::<N>(source, from, target, to, [*axis, *inner]);
-    }
-    for index in 0..axis.size {
-        scatter::<N>(source, from + index * axis.from, target, to + index * axis.to, inner);
-    }
-}
-
-/// Elements on a side of a tile: its lines in source and target together stay in the nearest cache.
-const TILE: u64 = 32;
-
-/// Two dimensions tile by tile, so that a transposed matrix does not miss the cache at every element.
-fn scatter_tiles<const N: usize>(
-    source: &[u8],
-    from: u64,
-    target: &mut [u8],
-    to: u64,
-    [outer, inner]: [Axis; 2],
-) {
-    for row in (0..outer.size).step_by(TILE as usize) {
-        for column in (0..inner.size).step_by(TILE as usize) {
-            for row in row..(row + TILE).min(outer.size) {
-                let from = from + row * outer.from + column * inner.from;
-                let to = to + row * outer.to + column * inner.to;
-                let run = [Axis { size: TILE.min(inner.size - column), ..inner }];
-                scatter::<N>(source, from, target, to, &run);
-            }
-        }
-    }
 }
 
 #[cfg(test)]
@@ -375,5 +245,50 @@ mod tests {
         let wide: &[Told<'_>] =
             &[(&[0, 0], &[4, 1500], &[1500, 1], 0), (&[0, 1500], &[4, 500], &[500, 1], 30_000)];
         check(&[4, 2000], wide, 4);
+        // Uneven columns: shorter than what is read at once, longer, and cut off in the middle of a row.
+        let uneven: &[Told<'_>] = &[
+            (&[0, 0], &[9, 1100], &[1100, 1], 7),
+            (&[0, 1100], &[9, 3], &[3, 1], 3),
+            (&[0, 1103], &[9, 2400], &[2400, 1], 9_901),
+        ];
+        check(&[9, 3503], uneven, 2);
+        let deep: &[Told<'_>] = &[
+            (&[0, 0, 0], &[2, 3, 1050], &[3 * 1050, 1050, 1], 1),
+            (&[0, 0, 1050], &[2, 3, 10], &[30, 10, 1], 50_000),
+        ];
+        check(&[2, 3, 1060], deep, 4);
+        let apart: &[Told<'_>] =
+            &[(&[0, 0], &[5, 1500], &[1700, 1], 0), (&[0, 1500], &[5, 20], &[1, 5], 40_000)];
+        check(&[5, 1520], apart, 4);
+    }
+
+    /// Rows long enough to be read many at a time, more of them than one call takes, wherever the buffer lies.
+    #[test]
+    fn columns_are_put_together_at_every_distance() {
+        let (rows, widths) = (1030_usize, [2048_usize, 2051]);
+        let row: usize = widths.iter().sum();
+        let value = |row: usize, column: usize| (row * 31 + column * 7) as u8;
+        let directory = tempfile::tempdir().unwrap();
+        let mut pieces = Vec::new();
+        for (begin, width) in [(0, widths[0]), (widths[0], widths[1])] {
+            let content: Vec<u8> =
+                (0..rows).flat_map(|row| (begin..begin + width).map(move |at| value(row, at))).collect();
+            let name = format!("{begin}");
+            std::fs::write(directory.path().join(&name), &content).unwrap();
+            let input = Input::open(directory.path(), name.as_ref(), true, &Default::default()).unwrap();
+            let (begin, size) = (vec![0, begin as u64], vec![rows as u64, width as u64]);
+            pieces.push(Piece { input, offset: 0, begin, size, strides: vec![width as u64, 1] });
+        }
+        let view = View { element_bytes: 1, shape: vec![rows as u64, row as u64], pieces };
+        let expected: Vec<u8> =
+            (0..rows).flat_map(|at| (0..row).map(move |column| value(at, column))).collect();
+        let mut room = vec![0; expected.len() + 4096];
+        for (distance, first) in (0..64).step_by(3).zip([0, row, 5, 3 * row - 1].into_iter().cycle()) {
+            let begin = (4096 + first % 4096 + distance - room.as_ptr().addr() % 4096) % 4096;
+            let buffer = &mut room[begin..][..expected.len() - first];
+            buffer.fill(0xee);
+            view.read(first as u64, buffer).unwrap();
+            assert!(buffer == &expected[first..], "{distance} {first}");
+        }
     }
 }
