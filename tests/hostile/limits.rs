@@ -165,7 +165,12 @@ fn rows() -> Vec<Row> {
             &[],
             "ranges that overlap",
             "none".into(),
-            &["overlapping_ranges_are_hostile", "overlapping.pt", "overlap.gguf"],
+            &[
+                "overlapping_ranges_are_hostile",
+                "columns_that_overlap_or_leave_a_gap",
+                "overlapping.pt",
+                "overlap.gguf",
+            ],
         ),
         (
             &[],
@@ -249,15 +254,17 @@ fn too_many_tensors() {
 
 #[test]
 fn too_many_files() {
-    let case = Case::new("model.safetensors", b"");
-    let header = r#"{"a":{"dtype":"U8","shape":[1],"data_offsets":[0,1]}}"#;
-    let content = [&(header.len() as u64).to_le_bytes()[..], header.as_bytes(), &[7]].concat();
-    std::fs::write(case.path().join(case.name), content).unwrap();
-    // One file under many names: only the first has a tensor whose name is free.
+    let whole = |header: &str, data: &[u8]| {
+        [&(header.len() as u64).to_le_bytes()[..], header.as_bytes(), data].concat()
+    };
+    let one = r#"{"a":{"dtype":"U8","shape":[1],"data_offsets":[0,1]}}"#;
+    let case = Case::new("0.safetensors", &whole(one, &[7]));
+    // All further names are of one file without tensors, so that nothing but their number is wrong.
+    std::fs::write(case.path().join("1.safetensors"), whole("{}", &[])).unwrap();
     let files: Vec<PathBuf> =
         (0..=FILES_MAX).map(|index| PathBuf::from(format!("{index}.safetensors"))).collect();
-    for file in &files {
-        std::fs::hard_link(case.path().join(case.name), case.path().join(file)).unwrap();
+    for file in &files[2..] {
+        std::fs::hard_link(case.path().join(&files[1]), case.path().join(file)).unwrap();
     }
     let open_before = std::fs::read_dir("/proc/self/fd").unwrap().count();
     let opened = tensor::open(case.path(), &files, &Settings::default());
@@ -265,7 +272,9 @@ fn too_many_files() {
     // Other tests of this process may open files meanwhile.
     assert!(open < FILES_OPEN_MAX + 200, "{open} files are open");
     assert_eq!(names(&opened), ["a"]);
-    assert!(opened.problems.len() <= PROBLEMS_MAX + 1);
+    let last = format!("{FILES_MAX}.safetensors: ");
+    one_problem(&opened.problems, Hostile, &[&last, &format!("more than {FILES_MAX} files")]);
+    assert_eq!(opened.files, files[..FILES_MAX]);
     let opened =
         tensor::open(case.path(), &[&files[..1], &[PathBuf::from("none")]].concat(), &Settings::default());
     one_problem(&opened.problems, Missing, &["none"]);
@@ -424,6 +433,44 @@ fn a_gguf_header_that_is_too_long() {
     let problems = case.open().problems;
     assert_eq!(problems.len(), 1, "{problems:?}");
     assert_problem(&problems[0], Hostile, &["header"]);
+}
+
+/// A file as torch's `save_distributed` writes it: two rows of a matrix, whose columns begin there.
+fn columns(begin: u64, count: u64) -> Vec<u8> {
+    let place = format!(r#"{{\"a\": {{\"saved_offsets\": [0, {begin}]}}}}"#);
+    let header = format!(
+        r#"{{"__metadata__":{{"DCP_SHARDING_INFO":"{place}"}},"a":{{"dtype":"U8","shape":[2,{count}],"data_offsets":[0,{}]}}}}"#,
+        2 * count
+    );
+    let data: Vec<u8> =
+        (0..2).flat_map(|row| (begin..begin + count).map(move |at| (10 * row + at) as u8)).collect();
+    [&(header.len() as u64).to_le_bytes()[..], header.as_bytes(), &data].concat()
+}
+
+#[test]
+fn columns_that_overlap_or_leave_a_gap() {
+    let open = |parts: &[(u64, u64)]| {
+        let case = Case::new("other", b"");
+        let files: Vec<PathBuf> =
+            (0..parts.len()).map(|index| PathBuf::from(format!("{index}.safetensors"))).collect();
+        for (file, &(begin, count)) in files.iter().zip(parts) {
+            std::fs::write(case.path().join(file), columns(begin, count)).unwrap();
+        }
+        (tensor::open(case.path(), &files, &Settings::default()), case)
+    };
+    let (whole, _case) = open(&[(3, 4), (0, 1), (1, 2)]);
+    assert!(whole.problems.is_empty(), "{:?}", whole.problems);
+    assert_eq!(super::bytes_of(&whole, "a"), [0, 1, 2, 3, 4, 5, 6, 10, 11, 12, 13, 14, 15, 16]);
+    for overlapping in [&[(0, 4), (3, 4)][..], &[(0, 7), (2, 1)], &[(0, 3), (1, 3), (6, 1)]] {
+        let (opened, _case) = open(overlapping);
+        one_problem(&opened.problems, Hostile, &["tensor a", "chunks overlap"]);
+        assert!(names(&opened).is_empty());
+    }
+    for gap in [&[(0, 3), (4, 3)][..], &[(1, 6)]] {
+        let (opened, _case) = open(gap);
+        one_problem(&opened.problems, Missing, &["tensor a", "cover 12 of 14 elements"]);
+        assert!(names(&opened).is_empty());
+    }
 }
 
 /// Chunks as torch's `save_distributed` writes them: each shard says where it begins.
