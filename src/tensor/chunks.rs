@@ -61,7 +61,7 @@ impl Chunked {
             return Err((ProblemKind::Hostile, format!("shape {shape:?} overflows")));
         };
         let inside = |piece: &Piece| {
-            piece.begin.len() == shape.len()
+            [&piece.begin, &piece.size, &piece.strides].iter().all(|axes| axes.len() == shape.len())
                 && (0..shape.len()).all(|axis| {
                     piece.begin[axis].checked_add(piece.size[axis]).is_some_and(|end| end <= shape[axis])
                 })
@@ -136,4 +136,36 @@ fn any_overlap(pieces: &[Piece]) -> bool {
             })
         })
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The metadata tells where a chunk begins, the chunk itself how large it is: they may not agree on the dimensions.
+    #[test]
+    fn a_chunk_of_fewer_dimensions_lies_outside() {
+        let directory = tempfile::tempdir().unwrap();
+        std::fs::write(directory.path().join("f"), [1; 4]).unwrap();
+        let input = Input::open(directory.path(), "f".as_ref(), true, &Default::default()).unwrap();
+        let piece = |begin: &[u64], size: &[u64]| Piece {
+            input: Arc::clone(&input),
+            offset: 0,
+            begin: begin.to_vec(),
+            size: size.to_vec(),
+            strides: row_major(size),
+        };
+        for shape in [Some(&[2, 2][..]), None] {
+            for (begin, size) in [(&[0, 0][..], &[4][..]), (&[0, 0], &[2, 2, 1]), (&[0, 0], &[])] {
+                let mut chunked = Chunked::new(Dtype::U8, shape);
+                chunked.add(Dtype::U8, piece(begin, size));
+                let Err((kind, detail)) = chunked.assemble() else { panic!("{shape:?} {size:?}") };
+                assert_eq!(kind, ProblemKind::Malformed);
+                assert!(detail.contains("outside of the shape"), "{detail}");
+            }
+            let mut chunked = Chunked::new(Dtype::U8, shape);
+            chunked.add(Dtype::U8, piece(&[0, 0], &[2, 2]));
+            assert!(chunked.assemble().is_ok());
+        }
+    }
 }
