@@ -137,6 +137,17 @@ impl Panel {
         self.rows[series].last().copied().unwrap_or(f64::NAN)
     }
 
+    /// Newest value minus the median of the past.
+    pub fn above_usual(&self, series: usize) -> f64 {
+        let Some((newest, past)) = self.rows[series].split_last() else { return f64::NAN };
+        newest - median(past.iter().copied()).unwrap_or(f64::NAN)
+    }
+
+    /// Largest value of a series in the window.
+    pub fn most(&self, series: usize) -> f64 {
+        self.rows[series].iter().copied().fold(f64::NEG_INFINITY, f64::max)
+    }
+
     /// Newest value minus the one before it that can be trusted.
     pub fn step(&self, series: usize) -> f64 {
         let (newest, past) = match self.rows[series].split_last() {

@@ -1,6 +1,7 @@
 //! Known faults' own marks in the structure of the weights. Most look only at tensors that moved as
 //! training does not move them: a mark without a movement is how the model is.
 
+pub mod adapter_collapse;
 pub mod dead_expert;
 pub mod dead_head;
 pub mod duplicate_expert;
