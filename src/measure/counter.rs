@@ -240,12 +240,15 @@ impl Counter {
 
     /// Values of a cell, zeros left out.
     fn count(&self, index: usize) -> u64 {
-        let zeros = match index {
+        self.entry(index)[0] - self.zeros_in(index)
+    }
+
+    fn zeros_in(&self, index: usize) -> u64 {
+        match index {
             0 => self.zeros - self.negative_zeros,
             NEGATIVE => self.negative_zeros,
             _ => 0,
-        };
-        self.entry(index)[0] - zeros
+        }
     }
 
     fn entry(&self, index: usize) -> [u64; 2] {
@@ -303,7 +306,8 @@ impl Counter {
     }
 
     fn cell(&self, index: usize, (cells, keys): &mut (Vec<Cell>, Vec<u32>)) {
-        let (count, [_, sum]) = (self.count(index), self.entry(index));
+        let [all, sum] = self.entry(index);
+        let count = all - self.zeros_in(index);
         if count == 0 {
             return;
         }
