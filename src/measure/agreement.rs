@@ -138,6 +138,23 @@ fn narrow_far_from_zero_and_discrete() {
     agree("bf16 in f32", &InMemory::f32(&SHAPE, &rounded), None);
 }
 
+/// The search for D takes it that values lie anywhere within a cell, and must find D where they do not.
+#[test]
+fn values_at_one_end_of_their_cells() {
+    const SHAPE: [u64; 2] = [1200, 512];
+    let mut random = Random(13);
+    let mut at_ends = |near: f64| -> Vec<f32> {
+        let place = |x: f32, low: u32| f32::from_bits((x.to_bits() & !0x3fff) | low);
+        let low = |random: &mut Random| if random.uniform() < near { 3 } else { 0x3ffd };
+        (0..1200 * 512).map(|_| place(random.student(4) as f32 * 0.1, low(&mut random))).collect()
+    };
+    for near in [0.0, 0.1, 0.9, 1.0] {
+        agree(&format!("{near} of them at the near end"), &InMemory::f32(&SHAPE, &at_ends(near)), None);
+    }
+    let halves = |_| half::f16::from_f64(random.student(4) * 0.1).to_f32();
+    agree("f16 in f32", &InMemory::f32(&SHAPE, &(0..1200 * 512).map(halves).collect::<Vec<_>>()), None);
+}
+
 #[test]
 fn sick_values() {
     let mut values = Random(4).normals(LEN, 0.02);

@@ -2,12 +2,15 @@
 //!
 //! Few values in wanted cells: they are collected and sorted. Many: the wanted cells are split by as many
 //! of their low bits as a table of bounded size allows; what is still wanted of them is looked at again.
+//!
+//! Most cells are wanted for D, because it might lie there, and few of them are likely to hold it. The values of
+//! the others are not collected: they are counted by some of their bits, which nearly always rules them out.
 
 use std::borrow::Cow;
 
 use super::cells::Cell;
 use super::counter::{FINE_SPLIT, SPAN, key, value};
-use super::ks::{Piece, Search};
+use super::ks::{PARTS, Search};
 
 /// Values that are collected at most in one look: 16 MB.
 const COLLECTED_MAX: u64 = 1 << 22;
@@ -26,19 +29,32 @@ pub(crate) struct Lookup {
     slots: Vec<u32>,
 }
 
+/// A cell or a piece of one that must be looked at again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Want {
+    /// First key.
+    pub(crate) start: u32,
+    /// Values in it.
+    pub(crate) count: u64,
+    /// True where each value must be known; else counts of parts will do.
+    pub(crate) each: bool,
+}
+
 /// What a look looks for: cells of 2^span keys.
 pub(crate) struct Wanted {
     lookup: Lookup,
     /// For each part of 2^span keys of each slot, the wanted cell it is, plus 1; else 0.
     entries: Vec<u32>,
-    /// First keys of the wanted cells, ascending.
-    starts: Vec<u32>,
-    /// Values in each wanted cell.
-    counts: Vec<u64>,
+    /// The wanted cells, ascending.
+    wants: Vec<Want>,
     /// Keys in a wanted cell, as a power of two.
     span: u32,
     /// Low bits that are told apart by a table; none where values are collected.
     split: Option<u32>,
+    /// Where values are collected: of how many slots, the first ones, they are. The values of all slots are counted
+    /// by their parts beside that, unless this is all slots.
+    collected: u32,
+    slots: u32,
     /// True where the table is indexed by the values' bits themselves, without a filter.
     direct: bool,
 }
@@ -56,15 +72,16 @@ pub(crate) struct Found {
 }
 
 impl Wanted {
-    /// Wants the cells of 2^span keys that start at those keys and hold so many values. Ascending,
-    /// without doubles. None where there are none. Borrows the lookup until it is [released](Self::release).
-    pub(crate) fn new(cells: Vec<(u32, u64)>, span: u32, lookup: &mut Lookup) -> Option<Self> {
-        if cells.is_empty() {
+    /// Wants these cells of 2^span keys, ascending, without doubles. None where there are none. Borrows the lookup
+    /// until it is [released](Self::release).
+    pub(crate) fn new(wants: Vec<Want>, span: u32, lookup: &mut Lookup) -> Option<Self> {
+        if wants.is_empty() {
             return None;
         }
-        let values: u64 = cells.iter().map(|(_, count)| count).sum();
-        let (starts, counts): (Vec<u32>, Vec<u64>) = cells.into_iter().unzip();
-        let table_bits = (TABLE_MAX / starts.len().max(1)).checked_ilog2().unwrap_or(0);
+        // Cells share slots where they are narrower than those of the first look.
+        let each = |want: &Want| want.each || span < SPAN;
+        let values: u64 = wants.iter().filter(|want| each(want)).map(|want| want.count).sum();
+        let table_bits = (TABLE_MAX / wants.len()).checked_ilog2().unwrap_or(0);
         let mut split = (values > COLLECTED_MAX && table_bits > 0).then(|| table_bits.min(span));
         // Nearly every cell is wanted: a table of all bit patterns is quicker than a filter.
         let direct = span == SPAN && split.is_some_and(|split| split <= FINE_SPLIT + 2);
@@ -74,18 +91,21 @@ impl Wanted {
         let Lookup { mut filter, mut slots } = std::mem::take(lookup);
         filter.resize(1 << (32 - SPAN), 0);
         slots.resize(1 << (32 - SPAN), 0);
-        let mut set = 0;
-        for index in starts.iter().copied().map(top) {
-            if filter[index] == 0 {
-                (filter[index], slots[index]) = (1, set);
-                set += 1;
+        let (mut set, mut collected) = (0, 0);
+        for first in [true, false] {
+            for index in wants.iter().filter(|want| each(want) == first).map(|want| top(want.start)) {
+                if filter[index] == 0 {
+                    (filter[index], slots[index]) = (1, set);
+                    set += 1;
+                }
             }
+            collected = if first { set } else { collected };
         }
         let entries = vec![0; (set as usize) << (SPAN - span)];
         let lookup = Lookup { filter, slots };
-        let mut wanted = Self { lookup, entries, starts, counts, span, split, direct };
-        for index in 0..wanted.starts.len() {
-            let part = wanted.part(value(wanted.starts[index]).to_bits());
+        let mut wanted = Self { lookup, entries, wants, span, split, collected, slots: set, direct };
+        for index in 0..wanted.wants.len() {
+            let part = wanted.part(value(wanted.wants[index].start).to_bits());
             wanted.entries[part] = index as u32 + 1;
         }
         Some(wanted)
@@ -94,21 +114,27 @@ impl Wanted {
     /// Gives the lookup back, empty.
     pub(crate) fn release(self, lookup: &mut Lookup) {
         *lookup = self.lookup;
-        self.starts.into_iter().map(top).for_each(|index| lookup.filter[index] = 0);
+        self.wants.iter().map(|want| top(want.start)).for_each(|index| lookup.filter[index] = 0);
     }
 
     /// What the fine table of the first look answers already; see [`Answer::told`].
-    pub(crate) fn of_fine(cells: Vec<(u32, u64)>) -> Option<Self> {
-        let (starts, counts): (Vec<u32>, Vec<u64>) = cells.into_iter().unzip();
-        (!starts.is_empty()).then_some(Self {
+    pub(crate) fn of_fine(wants: Vec<Want>) -> Option<Self> {
+        (!wants.is_empty()).then_some(Self {
             lookup: Lookup::default(),
             entries: Vec::new(),
-            starts,
-            counts,
+            wants,
             span: SPAN,
             split: Some(FINE_SPLIT),
+            collected: 0,
+            slots: 0,
             direct: true,
         })
+    }
+
+    /// True where some values are not collected but counted by their parts.
+    #[inline(always)]
+    fn counts_parts(&self) -> bool {
+        self.split.is_none() && self.collected < self.slots
     }
 
     /// Place in `entries` of a value that passes the filter.
@@ -121,11 +147,13 @@ impl Wanted {
     /// Looks at some values.
     #[inline(always)]
     pub(crate) fn look(&self, values: &[f32], found: &mut Found) {
-        if let Some(split) = self.split
-            && found.table.is_empty()
-        {
-            let entries =
-                if self.direct { 1 << (32 - self.span + split) } else { self.starts.len() << split };
+        if found.table.is_empty() {
+            let entries = match self.split {
+                Some(split) if self.direct => 1 << (32 - self.span + split),
+                Some(split) => self.wants.len() << split,
+                None if self.counts_parts() => (self.slots as usize) << PARTS,
+                None => 0,
+            };
             found.table = vec![0; entries];
         }
         if let (true, Some(split)) = (self.direct, self.split) {
@@ -143,23 +171,35 @@ impl Wanted {
         }
         if self.split.is_none() && found.keys.capacity() == 0 {
             // One thread may find them all. What is not used is never touched.
-            found.keys.reserve_exact(self.counts.iter().sum::<u64>() as usize);
+            found.keys.reserve_exact(self.collected_values() as usize);
         }
-        let filter = &self.lookup.filter[..1 << (32 - SPAN)];
         let mut buffer = [0u32; BUFFER];
         for part in values.chunks(BUFFER) {
-            let mut kept = 0;
-            for value in part {
-                let bits = value.to_bits();
-                buffer[kept & (BUFFER - 1)] = bits;
-                kept += usize::from(filter[(bits >> SPAN) as usize]);
-            }
-            self.keep(&buffer[..kept], found);
+            let kept = self.filter(part, &mut buffer);
+            self.keep(&mut buffer, kept, found);
         }
     }
 
+    /// Writes the bits of what passes the filter to the front of the buffer, and returns how many. A function of its
+    /// own, for the oldest machine: the newer instructions make this loop a fifth slower.
+    #[inline(never)]
+    fn filter(&self, part: &[f32], buffer: &mut [u32; BUFFER]) -> usize {
+        let filter = &self.lookup.filter[..1 << (32 - SPAN)];
+        let mut kept = 0;
+        for value in part {
+            let bits = value.to_bits();
+            buffer[kept & (BUFFER - 1)] = bits;
+            kept += usize::from(filter[(bits >> SPAN) as usize]);
+        }
+        kept
+    }
+
     #[inline(always)]
-    fn keep(&self, bits: &[u32], found: &mut Found) {
+    fn keep(&self, buffer: &mut [u32; BUFFER], mut kept: usize, found: &mut Found) {
+        if self.counts_parts() {
+            kept = self.count_parts(buffer, kept, found);
+        }
+        let bits = &buffer[..kept];
         if self.split.is_none() && self.span == SPAN {
             found.keys.extend(bits.iter().map(|&bits| key(bits)));
             return;
@@ -180,6 +220,36 @@ impl Wanted {
         }
     }
 
+    /// Counts the parts of those values, and leaves those in the buffer that are to be collected. Collected ones are
+    /// counted as well, as there is no telling them apart ahead.
+    #[inline(never)]
+    fn count_parts(&self, buffer: &mut [u32; BUFFER], kept: usize, found: &mut Found) -> usize {
+        let (slots, table) = (&self.lookup.slots[..1 << (32 - SPAN)], &mut found.table[..]);
+        let mut collected = 0;
+        for index in 0..kept {
+            let bits = buffer[index & (BUFFER - 1)];
+            // Zeros have a cell of their own.
+            if bits << 1 == 0 {
+                continue;
+            }
+            let slot = slots[(bits >> SPAN) as usize];
+            let part = (key(bits) & ((1 << SPAN) - 1)) >> (SPAN - PARTS);
+            table[((slot << PARTS) | part) as usize] += 1;
+            buffer[collected & (BUFFER - 1)] = bits;
+            collected += usize::from(slot < self.collected);
+        }
+        collected
+    }
+
+    /// True where each value of a wanted cell is collected.
+    fn is_collected(&self, want: &Want) -> bool {
+        self.split.is_none() && self.lookup.slots[top(want.start)] < self.collected
+    }
+
+    fn collected_values(&self) -> u64 {
+        self.wants.iter().filter(|want| self.is_collected(want)).map(|want| want.count).sum()
+    }
+
     /// Adds up what all threads found.
     pub(crate) fn join(&self, found: Found) -> Answer<'static> {
         let mut ends: Vec<usize> = Vec::new();
@@ -187,9 +257,9 @@ impl Wanted {
         if self.split.is_none() {
             // Bucket by bucket: counts are known, so each key has its place at once.
             let mut next = 0;
-            for &count in &self.counts {
+            for want in &self.wants {
                 ends.push(next);
-                next += count as usize;
+                next += if self.is_collected(want) { want.count as usize } else { 0 };
             }
             keys = vec![0u32; next];
         }
@@ -207,9 +277,12 @@ impl Wanted {
         Answer { keys, ends, table: found.table.into(), parts: Vec::new() }
     }
 
-    /// Keys of the cells that are left wide by a split, as a power of two; none where nothing is left.
-    pub(crate) fn span_left(&self) -> Option<u32> {
-        Some(self.span - self.split?).filter(|span| *span > 0)
+    /// Keys of the cells that are left wide by a split, as a power of two; none where nothing is left. `open` where
+    /// the search for D is not over.
+    pub(crate) fn span_left(&self, open: bool) -> Option<u32> {
+        // Where values are collected, only the search was told by parts.
+        let parts = (self.counts_parts() && open).then_some(PARTS);
+        Some(self.span - self.split.or(parts)?).filter(|span| *span > 0)
     }
 
     /// Puts what was found in the place of the marked cells.
@@ -228,7 +301,7 @@ impl Wanted {
                 new_keys.push(start);
                 continue;
             }
-            while self.starts[wanted] < start {
+            while self.wants[wanted].start < start {
                 wanted += 1;
             }
             self.split_cell(wanted, answer, &mut new_cells, &mut new_keys);
@@ -249,7 +322,7 @@ impl Wanted {
         let span = self.span - split;
         for (low, &count) in answer.counts(self, wanted, split).iter().enumerate() {
             if count > 0 {
-                let first = self.starts[wanted] + ((low as u32) << span);
+                let first = self.wants[wanted].start + ((low as u32) << span);
                 let (lo, hi) = (f64::from(value(first)), f64::from(value(first + ((1 << span) - 1))));
                 cells.push(Cell { lo, hi, mean: lo + (hi - lo) / 2.0, count: u64::from(count) });
                 keys.push(first);
@@ -259,17 +332,17 @@ impl Wanted {
 
     /// Carries the search for D on.
     pub(crate) fn search(&self, answer: &mut Answer<'_>, search: &mut Search) {
-        let pieces = std::mem::take(&mut search.open);
-        let mut wanted = 0;
-        let mut parts = Vec::new();
-        for piece in pieces {
-            let Piece { start, .. } = piece;
-            while self.starts[wanted] < start {
+        let (mut wanted, mut parts) = (0, Vec::new());
+        for piece in std::mem::take(&mut search.open) {
+            while self.wants[wanted].start < piece.start {
                 wanted += 1;
             }
             match self.split {
-                None => search.settle(piece, answer.bucket(wanted), self.span),
-                Some(split) => {
+                None if self.is_collected(&self.wants[wanted]) => {
+                    search.settle(piece, answer.bucket(wanted), self.span);
+                }
+                split => {
+                    let split = split.unwrap_or(PARTS);
                     search.split(piece, answer.counts(self, wanted, split), self.span - split, &mut parts)
                 }
             }
@@ -302,9 +375,13 @@ impl<'a> Answer<'a> {
     fn counts(&mut self, wanted: &Wanted, index: usize, split: u32) -> &[u32] {
         let len = 1usize << split;
         if !wanted.direct {
+            let index = match wanted.split {
+                Some(_) => index,
+                None => wanted.lookup.slots[top(wanted.wants[index].start)] as usize,
+            };
             return self.table.get(index * len..(index + 1) * len).unwrap_or_default();
         }
-        let first = wanted.starts[index];
+        let first = wanted.wants[index].start;
         // Negative values ascend with falling bits.
         let bits = value(first).to_bits() >> (wanted.span - split);
         let negative = first & 0x8000_0000 == 0;

@@ -5,7 +5,7 @@
 //! D. Cells whose upper bound is above the best lower bound are looked at again, in ever narrower pieces,
 //! until their values are known one by one. The narrower the pieces, the fewer are left.
 
-use super::cells::Ranked;
+use super::cells::{Cell, Ranked};
 use super::counter::value;
 use super::normal::Normal;
 
@@ -35,7 +35,12 @@ pub(crate) struct Piece {
     pub(crate) before: u64,
     /// Values in it.
     pub(crate) count: u64,
+    /// True where the supremum lies here, unless its values lie much unlike equal distances.
+    pub(crate) likely: bool,
 }
+
+/// Parts of which a piece that is not likely is counted.
+pub(crate) const PARTS: u32 = 4;
 
 /// The search for D.
 pub(crate) struct Search {
@@ -67,9 +72,14 @@ impl Search {
             low = next_low;
         }
         for (index, upper) in upper.into_iter().enumerate() {
-            if upper > search.best + SLACK && cells[index].lo < cells[index].hi {
-                let (before, count) = (ranked.before(index), cells[index].count);
-                search.open.push(Piece { start: keys[index], before, count });
+            let cell = &cells[index];
+            if upper > search.best + SLACK && cell.lo < cell.hi {
+                let ends = [search.cdf(cell.lo), search.cdf(cell.hi)];
+                let (before, count) = (ranked.before(index), cell.count);
+                if search.balanced(cell, ends, before) > search.best + SLACK {
+                    let likely = search.expected(ends, before, count) > search.best;
+                    search.open.push(Piece { start: keys[index], before, count, likely });
+                }
             }
         }
         search
@@ -97,6 +107,27 @@ impl Search {
         (above - low).max(high - below)
     }
 
+    /// The largest distance that may be in a cell whose mean is known: values at one end must be balanced by others
+    /// at the other end. At the place `t`, counted from 0 to 1 over the cell, at most the share `(1 - m) / (1 - t)`
+    /// of the values lies at or below, and at least `1 - m / t` (Markov's inequality); both distances are convex in
+    /// `t`, so their largest values are at the ends and at the mean `m`.
+    fn balanced(&self, cell: &Cell, [low, high]: [f64; 2], before: u64) -> f64 {
+        let m = (cell.mean - cell.lo) / cell.width();
+        let [below, above] = [self.share(before), self.share(before + cell.count)];
+        let (share, at_mean) = (above - below, low + (high - low) * m);
+        let over = (below + share * (1.0 - m) - low).max(above - at_mean);
+        let under = (at_mean - below).max(high - below - share * (1.0 - m));
+        over.max(under) + (cell.width() / self.std).powi(2) / 32.0
+    }
+
+    /// The largest distance that is likely where the ends' are known, and what counts of the parts leave open. In
+    /// between, values at random are further off by more than `2 sqrt(count) / total` in one piece of 3,000
+    /// (exp(-2 x^2), Kolmogorov's bound).
+    fn expected(&self, [low, high]: [f64; 2], before: u64, count: u64) -> f64 {
+        let ends = (self.share(before) - low).abs().max((self.share(before + count) - high).abs());
+        ends + (2.0 * (count as f64).sqrt() + count as f64 / f64::from(1u32 << PARTS)) / self.total as f64
+    }
+
     /// Goes through the counts of a piece's 2^split parts of 2^span keys, and keeps the parts that may
     /// hold the supremum. A piece lies within one cell, where values are linear in keys.
     pub(crate) fn split(&mut self, piece: Piece, counts: &[u32], span: u32, parts: &mut Vec<(f64, Piece)>) {
@@ -120,7 +151,8 @@ impl Search {
             };
             let upper = self.bound(ends[0] - bend, ends[1] + bend, before, u64::from(count));
             if span > 0 && upper > self.best + SLACK {
-                parts.push((upper, Piece { start: piece.start + offset, before, count: u64::from(count) }));
+                let (start, count) = (piece.start + offset, u64::from(count));
+                parts.push((upper, Piece { start, before, count, likely: true }));
             }
             before += u64::from(count);
         }
@@ -175,6 +207,45 @@ impl Search {
             let cdf = self.cdf(f64::from(value(same[0])));
             self.bound(cdf, cdf, before, same.len() as u64);
             before += same.len() as u64;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::Random;
+    use super::*;
+
+    /// Whatever the values of a cell are: D within it is below the bound that their mean gives, and that is below
+    /// the one without.
+    #[test]
+    fn a_known_mean_bounds_the_distance() {
+        let mut random = Random(14);
+        for round in 0..2000 {
+            let count = 1 + random.bits() % 5;
+            let ends = [random.uniform(), 1.0 + random.uniform()];
+            let place = |random: &mut Random| match random.bits() % 3 {
+                0 => ends[0],
+                1 => ends[1],
+                _ => ends[0] + (ends[1] - ends[0]) * random.uniform(),
+            };
+            let mut values: Vec<f64> = (0..count).map(|_| place(&mut random)).collect();
+            values.sort_unstable_by(f64::total_cmp);
+            let mean = values.iter().sum::<f64>() / count as f64;
+            let cell = Cell { lo: ends[0], hi: ends[1], mean: mean.clamp(ends[0], ends[1]), count };
+            let (before, total) = (random.bits() % 20, 30);
+            let (normal, best, open) = (Normal::new(), 0.0, Vec::new());
+            let mut search = Search { normal, mean: 0.3, std: 1.3, total, best, open };
+            let at = values.iter().enumerate().map(|(index, &value)| {
+                let rank = before + index as u64;
+                (search.cdf(value) - search.share(rank)).max(search.share(rank + 1) - search.cdf(value))
+            });
+            let most = at.fold(0.0, f64::max);
+            let edges = ends.map(|end| search.cdf(end));
+            let bound = search.balanced(&cell, edges, before);
+            let bend = (cell.width() / search.std).powi(2) / 32.0;
+            assert!(most <= bound + 1e-12, "round {round}: {values:?} {most} {bound}");
+            assert!(bound <= search.bound(edges[0], edges[1], before, count) + bend + 1e-12, "round {round}");
         }
     }
 }

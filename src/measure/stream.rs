@@ -15,7 +15,7 @@ use super::chunk::{Chunk, Cut, Finds, Fine, Tables, Totals, Wants, span_bits};
 use super::counter::{Counter, SPAN, VALUES_MAX};
 use super::decode::fits_f32;
 use super::elements::Moments;
-use super::gather::{Answer, Found, Lookup, Wanted};
+use super::gather::{Answer, Found, Lookup, Want, Wanted};
 use super::job::{Job, Outcome};
 use super::ks::Search;
 use super::refine::{quantiles, suspects};
@@ -171,7 +171,7 @@ struct Open {
     keys: Vec<u32>,
     marks: Vec<bool>,
     /// What `wanted_cells` said last, while it still holds.
-    asked: Option<Vec<(u32, u64)>>,
+    asked: Option<Vec<Want>>,
     search: Option<Search>,
     /// Keys of what is still wide and wanted, as a power of two.
     span: Option<u32>,
@@ -197,8 +197,8 @@ impl Open {
         }
         open.take_apart(counter, &marks);
         open.settle(counter);
-        if let (Some(fine), Some(cells)) = (counter.fine(), open.wanted_cells())
-            && let Some(wanted) = Wanted::of_fine(cells)
+        if let Some(fine) = counter.fine()
+            && let Some(wanted) = open.wanted_cells().and_then(Wanted::of_fine)
         {
             open.answered(&wanted, Answer::told(fine));
         }
@@ -212,8 +212,13 @@ impl Open {
         loop {
             self.search = shape.then(|| Search::new(&Ranked::new(&self.cells), &self.keys, mean, std));
             let wanted = self.wanted_cells().unwrap_or_default();
-            let is_wanted = |key| wanted.binary_search_by_key(key, |(key, _)| *key).is_ok();
-            let marks: Vec<bool> = self.keys.iter().map(is_wanted).collect();
+            let is_wanted = |key| wanted.binary_search_by_key(key, |want| want.start).is_ok();
+            let marks: Vec<bool> = self
+                .cells
+                .iter()
+                .zip(&self.keys)
+                .map(|(cell, key)| is_merged(cell) && is_wanted(key))
+                .collect();
             if !self.take_apart(counter, &marks) {
                 self.asked = Some(wanted);
                 return;
@@ -223,7 +228,6 @@ impl Open {
 
     /// Takes the merged ones among the marked cells apart; false where there are none.
     fn take_apart(&mut self, counter: &Counter, marks: &[bool]) -> bool {
-        let is_merged = |cell: &Cell| cell.lo < cell.hi && span_bits(cell.lo, cell.hi) > SPAN;
         if !self.cells.iter().zip(marks).any(|(cell, mark)| *mark && is_merged(cell)) {
             return false;
         }
@@ -247,7 +251,7 @@ impl Open {
     }
 
     /// First keys and counts of the cells and pieces that are still too wide.
-    fn wanted_cells(&mut self) -> Option<Vec<(u32, u64)>> {
+    fn wanted_cells(&mut self) -> Option<Vec<Want>> {
         let span = self.span?;
         if let Some(asked) = self.asked.take() {
             return Some(asked);
@@ -259,12 +263,12 @@ impl Open {
             }
         }
         let marked = self.marks.iter().zip(&self.keys).zip(&self.cells).filter(|((mark, _), _)| **mark);
-        let mut wanted: Vec<(u32, u64)> = marked.map(|((_, &key), cell)| (key, cell.count)).collect();
-        wanted.extend(
-            self.search.iter().flat_map(|search| &search.open).map(|piece| (piece.start, piece.count)),
-        );
-        wanted.sort_unstable();
-        wanted.dedup();
+        let marked = marked.map(|((_, &start), cell)| Want { start, count: cell.count, each: true });
+        let pieces = self.search.iter().flat_map(|search| &search.open);
+        let pieces = pieces.map(|piece| Want { start: piece.start, count: piece.count, each: piece.likely });
+        let mut wanted: Vec<Want> = marked.chain(pieces).collect();
+        wanted.sort_unstable_by_key(|want| (want.start, !want.each));
+        wanted.dedup_by_key(|want| want.start);
         Some(wanted)
     }
 
@@ -280,13 +284,19 @@ impl Open {
             wanted.search(&mut answer, search);
         }
         wanted.replace(&mut answer, &self.marks, &mut self.cells, &mut self.keys);
-        self.span = wanted.span_left();
+        let open = self.search.as_ref().is_some_and(|search| !search.open.is_empty());
+        self.span = wanted.span_left(open);
     }
 
     /// D, where a search has found it.
     fn distance(&self) -> Option<f64> {
         self.search.as_ref().map(|search| search.best)
     }
+}
+
+/// True for what [`Counter::cells`] made of several cells.
+fn is_merged(cell: &Cell) -> bool {
+    cell.lo < cell.hi && span_bits(cell.lo, cell.hi) > SPAN
 }
 
 /// What the first look has told.
