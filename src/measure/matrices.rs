@@ -30,7 +30,7 @@ use self::tasks::{Context, Finished, Task};
 use super::{Plan, Previous, Progress, Weighed};
 use crate::terms::{BlockSource, ModelMap, Samples, Subject, SubjectReading, Tier};
 
-/// What each family has to do for a checkpoint.
+/// What each family has to do for a checkpoint; [`Plan::spectra_alone`] stops after the first.
 const PLANNERS: &[for<'a> fn(&'a Context<'a>) -> Vec<Task<'a>>] = &[
     spectrum::tasks,
     heads::tasks,
@@ -58,7 +58,8 @@ pub(super) fn tier_two_three(
     }
     let finished = {
         let context = Context::new(source, map, plan, &weighed.tensors);
-        let tasks = PLANNERS.iter().flat_map(|planner| planner(&context)).collect();
+        let planners = if plan.spectra_alone { &PLANNERS[..1] } else { PLANNERS };
+        let tasks = planners.iter().flat_map(|planner| planner(&context)).collect();
         tasks::run(&context, tasks)
     };
     let by_name: HashMap<Arc<str>, usize> =

@@ -72,7 +72,7 @@ pub(crate) fn unknown() -> ModelMap {
 
 /// Tier 1 on that many threads.
 pub(crate) fn plan(threads: usize) -> Plan {
-    Plan { tier: Tier::One, threads, sketch_len: 256, quantiles: 16, spectra_budget: None, round: 0 }
+    Plan { tier: Tier::One, threads, sketch_len: 256, quantiles: 16, ..Plan::default() }
 }
 
 /// Weighs tier 1; the previous checkpoint, if any, was 10 steps before, at a learning rate of 1e-3.

@@ -54,14 +54,8 @@ impl BlockSource for Noise {
 fn count(matrices: usize, side: u64) -> (u64, usize, f64) {
     let source = Noise::new(matrices, side);
     let map = understand(source.tensors(), None);
-    let plan = Plan {
-        tier: Tier::One,
-        threads: 1,
-        sketch_len: SKETCH_LEN,
-        quantiles: QUANTILES,
-        spectra_budget: None,
-        round: 0,
-    };
+    let plan =
+        Plan { tier: Tier::One, threads: 1, sketch_len: SKETCH_LEN, quantiles: QUANTILES, ..Plan::default() };
     let profiler = dhat::Profiler::builder().testing().build();
     let weighed = weigh(&source, &map, None, &TrainerState::default(), &plan, &());
     let stats = dhat::HeapStats::get();

@@ -25,9 +25,11 @@ pub(in crate::measure) use super::spectrum_defs::DEFS;
 enum Depth {
     /// Norms and the largest singular value.
     Top,
-    /// All singular values and the principal components.
+    /// All singular values.
+    Singular,
+    /// The same and the principal components.
     Full,
-    /// The same of a token table, and its spread.
+    /// All of that of a token table, and its spread.
     FullOfTable,
 }
 
@@ -62,7 +64,9 @@ pub(super) fn tasks<'a>(context: &'a Context<'a>) -> Vec<Task<'a>> {
     let turns = budget::turns(&costs, context.plan.spectra_budget, context.plan.round);
     let mut tasks = Vec::new();
     for (((index, meaning, reading), cost), turn) in readable.into_iter().zip(costs).zip(turns) {
-        let is_table = deep && matches!(meaning.role, Role::TokenEmbedding | Role::LmHead);
+        let is_table = deep
+            && !context.plan.spectra_alone
+            && matches!(meaning.role, Role::TokenEmbedding | Role::LmHead);
         let Some(mut matrix) = Matrix::of(context.source, index) else {
             tasks.push(Task::lacking(index, lack_wanted(deep, is_table), Reason::NotMatrix));
             continue;
@@ -80,6 +84,7 @@ pub(super) fn tasks<'a>(context: &'a Context<'a>) -> Vec<Task<'a>> {
         };
         let depth = match (deep && lacking.is_none(), is_table) {
             (true, true) => Depth::FullOfTable,
+            (true, false) if context.plan.spectra_alone => Depth::Singular,
             (true, false) => Depth::Full,
             (false, _) => Depth::Top,
         };
@@ -157,19 +162,20 @@ fn measure(
             put_participation(matrix, trace, square, sheet);
             Ok(())
         }
-        Depth::Full => full(matrix, false, scratch, par, sheet),
-        Depth::FullOfTable => full(matrix, true, scratch, par, sheet),
+        Depth::Singular | Depth::Full | Depth::FullOfTable => full(matrix, depth, scratch, par, sheet),
     }
 }
 
 fn full(
     matrix: &Matrix<'_>,
-    is_table: bool,
+    depth: Depth,
     scratch: &mut Scratch,
     par: Par,
     sheet: &mut Sheet,
 ) -> Result<(), Halt> {
-    let Products { gram, standardized, column_sums } = products::products(matrix, true, scratch, par)?;
+    let (is_table, with_components) = (depth == Depth::FullOfTable, depth != Depth::Singular);
+    let Products { gram, standardized, column_sums } =
+        products::products(matrix, with_components, scratch, par)?;
     let unsolved = Reason::NotApplicable("the eigenvalues did not converge");
     let square = gram::squared_norm(&gram);
     let trace = gram::trace(&gram);
@@ -188,6 +194,9 @@ fn full(
     put_top(matrix, trace, eigenvalues[0], sheet);
     put_participation(matrix, trace, square, sheet);
     put_spectrum(matrix, &eigenvalues, sheet);
+    if !with_components {
+        return Ok(());
+    }
     let components = standardized.ok_or(unsolved.clone())?;
     if gram::trace(&components) > 0.0 {
         put_components(matrix, &eigen::eigenvalues(&components, par).ok_or(unsolved)?, sheet);

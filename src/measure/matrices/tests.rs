@@ -352,6 +352,33 @@ fn threads_change_nothing() {
     assert_eq!(with(1), with(3));
 }
 
+/// What is left is the same to the last bit.
+#[test]
+fn spectra_alone_leave_the_rest_out() {
+    let mut memory = Memory::default();
+    memory.push(Role::MlpUp, Some(0), &[80, 60], &gaussian(4800, 1));
+    memory.push(Role::TokenEmbedding, None, &[90, 70], &gaussian(6300, 2));
+    memory.push(Role::MlpDown, Some(0), &[70, 90], &gaussian(6300, 3));
+    let all = memory.weigh();
+    let spectra = memory.weigh_with(&Plan { spectra_alone: true, ..Plan::default() });
+    let left_out: Vec<_> = all.tensors[1]
+        .samples
+        .keys()
+        .filter(|name| !spectra.tensors[1].samples.contains_key(*name))
+        .collect();
+    assert!(
+        left_out.contains(&&"pca_components_90") && left_out.contains(&&"embedding_mean_cosine"),
+        "{left_out:?}"
+    );
+    assert!(!left_out.contains(&&"alpha_fit") && !left_out.contains(&&"spectral_norm"), "{left_out:?}");
+    for (tensor, whole) in spectra.tensors.iter().zip(&all.tensors) {
+        assert!(
+            tensor.samples.contains_key("alpha_fit") && !tensor.samples.contains_key("pca_components_90")
+        );
+        assert!(tensor.samples.iter().all(|(name, value)| whole.samples[name] == *value));
+    }
+}
+
 #[test]
 fn spectra_wait_for_their_turn() {
     let mut memory = Memory::default();
