@@ -166,10 +166,8 @@ fn scatter<const N: usize>(source: &[u8], from: u64, target: &mut [u8], to: u64,
         target[to as usize * N..][..N].copy_from_slice(&source[from as usize * N..][..N]);
         return;
     };
-    if inner.is_empty() && axis.is_dense() {
-        let bytes = axis.size as usize * N;
-        target[to as usize * N..][..bytes].copy_from_slice(&source[from as usize * N..][..bytes]);
-        return;
+    if inner.is_empty() {
+        return copy_line::<N>(&source[from as usize * N..], &mut target[to as usize * N..], *axis);
     }
     match inner {
         [inner] if !inner.is_dense() => scatter_tiles::<N>(source, from, target, to, [*axis, *inner]),
@@ -181,8 +179,21 @@ fn scatter<const N: usize>(source: &[u8], from: u64, target: &mut [u8], to: u64,
     }
 }
 
-/// Elements on a side of a tile: its lines in source and target together stay in the nearest cache.
-const TILE: u64 = 32;
+/// One dimension: at once where it is dense, else element by element.
+fn copy_line<const N: usize>(source: &[u8], target: &mut [u8], axis: Axis) {
+    let size = axis.size as usize;
+    if axis.is_dense() {
+        return target[..size * N].copy_from_slice(&source[..size * N]);
+    }
+    let (from, to) = (axis.from as usize * N, axis.to as usize * N);
+    for index in 0..size {
+        target[index * to..][..N].copy_from_slice(&source[index * from..][..N]);
+    }
+}
+
+/// Elements on a side of a tile. Its lines in source and target are often a power of two apart, where the nearest
+/// cache keeps only eight of them.
+const TILE: u64 = 8;
 
 /// Two dimensions tile by tile, so that a transposed matrix does not miss the cache at every element.
 fn scatter_tiles<const N: usize>(
