@@ -179,13 +179,13 @@ api=$!
 trap 'kill "$api"; rm -rf "$work"' EXIT
 until [ -s "$work/port" ]; do sleep 0.1; done
 server=http://127.0.0.1:$(cat "$work/port")
-mkdir "$work/home"
-cat > "$work/home/kubeconfig" <<KUBECONFIG
+mkdir "$work/person"
+cat > "$work/person/kubeconfig" <<KUBECONFIG
 {apiVersion: v1, kind: Config, current-context: test, clusters: [{name: test, cluster: {server: "$server"}}],
  contexts: [{name: test, context: {cluster: test, user: test}}], users: [{name: test, user: {token: a-token-of-a-test}}]}
 KUBECONFIG
 suspended() { [ "$(curl -fsS "$server/apis/batch/v1/namespaces/train/jobs/sick" | "$venv/bin/python" -c 'import json, sys; print(json.load(sys.stdin)["spec"]["suspend"])')" = "$1" ]; }
-hook() { HOME=$work/home KUBECONFIG=$work/home/kubeconfig WEIGHBRIDGE_RUN=$1 WEIGHBRIDGE_CHANGE=$2 "$here/deploy/hooks/kubernetes-suspend" train; }
+hook() { HOME=$work/person KUBECONFIG=$work/person/kubeconfig WEIGHBRIDGE_RUN=$1 WEIGHBRIDGE_CHANGE=$2 "$here/deploy/hooks/kubernetes-suspend" train; }
 hook team/sick resolved
 suspended False
 ! hook team/other opened 2> /dev/null || { echo "a Job that is not there was suspended" >&2; exit 1; }
