@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use crate::terms::TensorReading;
+use crate::terms::{Dtype, TensorReading};
 
-use super::pace::{is_normalised, moving, reach};
+use super::pace::{is_normalised, moving, reach, spacing};
 use super::panel::{Habit, Panel, median};
 use super::view::{View, value};
 
@@ -33,6 +33,16 @@ const TURN_COSINE_MAX: f64 = 0.5;
 const TURN_MARGIN: f64 = 20.0;
 /// Readings before it is judged: matrices that begin near 0 turn far in the first interval.
 const TURN_READINGS_MIN: u64 = 3;
+
+/// Share of unchanged elements above which a matrix of half precision is moved by rounding.
+const ROUNDED_MIN: f64 = 0.9;
+
+/// At a small learning rate most elements of half precision stand still, and the others jump by a whole spacing: the
+/// size of such a change says nothing about the steps behind it.
+fn is_rounding(tensor: &TensorReading) -> bool {
+    spacing(tensor.facts.dtype) > spacing(Dtype::F32)
+        && value(tensor, "identical_ratio").is_some_and(|ratio| ratio > ROUNDED_MIN)
+}
 
 /// What is unusual about the movement of the tensors; 1 and above is beyond the limit.
 #[derive(Clone, Debug, Default)]
@@ -140,7 +150,7 @@ impl Motion {
         if deviations.points < SPEED_POINTS_MIN {
             return;
         }
-        for (series, tensor) in matrices.iter().enumerate() {
+        for (series, tensor) in matrices.iter().enumerate().filter(|(_, tensor)| !is_rounding(tensor)) {
             let score = deviations.score(series, SPEED_EFFECT, SPEED_MARGIN);
             if let Some(index) = view.position(&tensor.facts.name).filter(|_| score.is_finite()) {
                 self.speed.insert(index, score);
