@@ -123,6 +123,21 @@ mod places {
     }
 
     #[test]
+    fn file_names_that_would_harm_are_refused_and_shown_tame() {
+        let case = Case::new("other", b"");
+        for name in ["a\0b.distcp".to_owned(), "a\u{202e}b".to_owned(), "long/".repeat(300)] {
+            let opened = tensor::open(case.path(), &[PathBuf::from(&name)], &Settings::default());
+            one_problem(
+                &opened.problems,
+                ProblemKind::Hostile,
+                &["the file's name holds control characters"],
+            );
+            let told = opened.problems[0].to_string();
+            assert!(!told.contains(['\0', '\u{202e}']) && told.len() < 1000, "{told}");
+        }
+    }
+
+    #[test]
     fn a_file_of_no_known_format_is_told() {
         let case = Case::new("notes.txt", b"these are no weights at all");
         one_problem(&case.open().problems, ProblemKind::Malformed, &["not a format that is known"]);

@@ -301,6 +301,11 @@ fn check_name(file: &Input, name: &str) -> Result<(), Problem> {
     Err(file.problem(ProblemKind::Hostile, detail, "rename the tensor"))
 }
 
+/// True for a name that must not be shown as it is.
+pub fn harms(name: &str) -> bool {
+    name.len() > NAME_BYTES_MAX || name.chars().any(is_wild)
+}
+
 fn is_wild(character: char) -> bool {
     let direction_marks = matches!(character, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
     character.is_control() || direction_marks || matches!(character, '\u{2028}' | '\u{2029}')

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use rustix::fs::OFlags;
 
 use super::Settings;
+use super::found::{harms, tame};
 use crate::terms::{Problem, ProblemKind, SourceError};
 
 /// A plain file that was opened once and can be read at any position.
@@ -29,6 +30,12 @@ impl Input {
     /// without ever waiting for it. `keep` tells whether the descriptor stays open.
     pub fn open(root: &Path, relative: &Path, keep: bool, settings: &Settings) -> Result<Arc<Self>, Problem> {
         let refuse = |kind, detail: String, remedy: &str| problem(relative, kind, detail, remedy);
+        // Some formats name their files inside of a file: such a name is shown before it is found on the disk.
+        let name = relative.to_string_lossy();
+        if harms(&name) {
+            let (shown, detail) = (tame(&name), "the file's name holds control characters or is too long");
+            return Err(problem(Path::new(&shown), ProblemKind::Hostile, detail, "rename the file"));
+        }
         if relative.components().any(|part| !matches!(part, Component::Normal(_) | Component::CurDir)) {
             return Err(refuse(
                 ProblemKind::Hostile,

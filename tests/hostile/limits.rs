@@ -41,9 +41,14 @@ fn rows() -> Vec<Row> {
         (&["FILES_MAX"], "files in one checkpoint", count(FILES_MAX as u64), &["too_many_files"]),
         (
             &["NAME_BYTES_MAX"],
-            "a name; no control characters or text-direction marks in it",
+            "a name of a tensor or file; no control characters or text-direction marks in it",
             format!("{} bytes", count(NAME_BYTES_MAX as u64)),
-            &["names_that_would_harm_are_refused_and_shown_tame", "long_name.pt", "control_name.pt"],
+            &[
+                "names_that_would_harm_are_refused_and_shown_tame",
+                "file_names_that_would_harm_are_refused_and_shown_tame",
+                "long_name.pt",
+                "control_name.pt",
+            ],
         ),
         (
             &["RANK_MAX"],
