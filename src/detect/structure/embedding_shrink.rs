@@ -1,7 +1,8 @@
 //! A token embedding that a decay of its own shrinks.
 
-use crate::detect::entry::{Entry, Parameter, Parameters, Proof, Rule, Sign, evidence};
+use crate::detect::entry::{Entry, Parameters, Proof, Rule, Sign, evidence};
 use crate::detect::panel::median;
+use crate::detect::structure::weight_decay_too_strong::{DECAY_MIN, PAST_MARGIN};
 use crate::detect::view::{View, is_matrix, subject, value};
 use crate::terms::{Role, Severity, TensorReading};
 
@@ -16,13 +17,7 @@ pub static RULE: Rule = Rule {
         cause: "Weight decay or an L2 penalty raised for the embedding alone, a parameter group with the wrong settings. Small embeddings make early layers unstable.",
         remedy: "Check the embedding's parameter group, and leave embeddings out of weight decay; resume from the last good checkpoint.",
         evidence: "rms, cosine_to_previous, token_norm_median, token_norm_q95, learning rate",
-        parameters: &[Parameter {
-            name: "decay_min",
-            default: 1.0,
-            min: 0.0,
-            max: 1000000.0,
-            doc: "implied decay per unit of learning-rate time; settings in use lie between 0.01 and 0.3",
-        }],
+        parameters: &[DECAY_MIN],
         enabled: true,
         since: "0.1.0",
     },
@@ -31,8 +26,6 @@ pub static RULE: Rule = Rule {
 
 /// Share of its size that an interval must take.
 const FALL_MIN: f64 = 0.01;
-/// Times the largest decay of the past that is news.
-const PAST_MARGIN: f64 = 2.0;
 /// Points whose implied decay is known; fewer tell nothing.
 const PAST_MIN: usize = 4;
 /// Points that tell the past.

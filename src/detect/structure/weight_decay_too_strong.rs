@@ -30,13 +30,7 @@ pub static RULE: Rule = Rule {
                 max: 1.0,
                 doc: "share of its size that the median matrix loses in one interval",
             },
-            Parameter {
-                name: "decay_min",
-                default: 1.0,
-                min: 0.0,
-                max: 1000000.0,
-                doc: "implied decay per unit of learning-rate time; settings in use lie between 0.01 and 0.3",
-            },
+            DECAY_MIN,
         ],
         enabled: true,
         since: "0.1.0",
@@ -44,6 +38,14 @@ pub static RULE: Rule = Rule {
     look,
 };
 
+/// A decay that nobody sets on purpose.
+pub const DECAY_MIN: Parameter = Parameter {
+    name: "decay_min",
+    default: 1.0,
+    min: 0.0,
+    max: 1000000.0,
+    doc: "implied decay per unit of learning-rate time; settings in use lie between 0.01 and 0.3",
+};
 /// Points with a usual pace that are needed where the optimizer has no bound.
 const POINTS_MIN: usize = 5;
 /// Points of the past whose implied decay is known.
@@ -51,7 +53,7 @@ const WINDOW: usize = 32;
 /// Fewer of them tell nothing.
 const PAST_MIN: usize = 3;
 /// Times the largest decay of the past that is news.
-const PAST_MARGIN: f64 = 2.0;
+pub const PAST_MARGIN: f64 = 2.0;
 /// Median cosine to the checkpoint before below which matrices are replaced rather than trained on.
 const COSINE_MIN: f64 = 0.8;
 /// Fewer matrices than this are no majority.

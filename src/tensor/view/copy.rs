@@ -66,9 +66,9 @@ impl<'a> Copier<'a> {
     /// Reads runs that lie in one piece on both sides.
     fn direct(&mut self, from: u64, to: u64, axes: &[Axis], run: u64) -> Result<(), SourceError> {
         let Some((axis, inner)) = axes.split_first() else {
-            let bytes = (run * self.element_bytes) as usize;
+            let (offset, bytes) = (self.offset(from), (run * self.element_bytes) as usize);
             let target = &mut self.buffer[(to * self.element_bytes) as usize..][..bytes];
-            return self.piece.input.read_at(self.piece.offset + from * self.element_bytes, target);
+            return self.piece.input.read_at(offset, target);
         };
         for index in 0..axis.size {
             self.direct(from + index * axis.from, to + index * axis.to, inner, run)?;
