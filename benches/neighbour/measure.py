@@ -1,19 +1,22 @@
 #!/usr/bin/env python3
 """What a training job loses to a daemon that weighs its checkpoints on the same two cores.
 
-    python3 benches/neighbour/measure.py [--weighbridge BINARY] [--tier 1] [--interval 60] [--phase 300] [--pairs 6]
+    python3 benches/neighbour/measure.py [--weighbridge BINARY] [--tier 1] [--interval 60] [--window 30] [--pairs 20]
 
-A real training loop (torch, two threads, two cores) runs without a break. Every INTERVAL seconds a checkpoint of the size of
-GPT-2 small (124 million parameters, 498 MB) is written, by the same writer in both kinds of phases. In a phase "with" a
-daemon watches the directory, started as the shipped unit starts it: nice 10, idle disk priority, the same two cores. In a
-phase "without" nobody does. The phases alternate, in the order with, without, without, with, ..., so that a drift of the
-machine falls on both. Steps are counted per phase, from its first checkpoint on.
+A real training loop (torch, two threads, two cores) runs without a break, and beside it one daemon, started as the shipped unit
+starts it: nice 10, idle disk priority, the same two cores. At the begin of each window a checkpoint of the size of GPT-2 small
+(124 million parameters, 498 MB) is written by the same writer: into the directory that the daemon watches, or into one beside it,
+which it does not know. The two kinds of windows alternate, in the order with, without, without, with, ..., so that a drift of the
+machine falls on both. Steps are counted per window.
 
-Prints steps/s of each phase, the loss of each pair in percent, and their mean with its standard error. On a machine that
-does other things too the figures mean little: the spread between phases of one kind says how much.
+What a weighing costs is the same whenever it comes, as long as it ends within its window (this is checked): so windows may be
+shorter than the interval between checkpoints that the figure is for, which tells small losses from the machine's own noise in less
+time. Printed are the loss of each pair of windows, and from all of them the steps' time that one checkpoint costs and what that is
+of INTERVAL seconds, with standard errors. The same from the windows "without" alone, taken as pairs of neighbours, is the null
+value: what the method finds where there is nothing. On a machine that does other things too the figures mean little.
 
     ... --tier 1 --interval 60                  every checkpoint by one pass over all elements
-    ... --tier 3 --interval 900 --phase 900     everything there is, every 15 minutes
+    ... --tier 3 --interval 900 --window 120    everything there is, every 15 minutes
 
 Needs torch, numpy and safetensors; 3 GB of disk.
 """
@@ -92,7 +95,7 @@ class Writer:
     """Writes checkpoints as a trainer with `save_total_limit=2` does."""
 
     def __init__(self, work, runs):
-        self.work, self.run, self.step = work, os.path.join(runs, "run"), 0
+        self.work, self.run, self.step = work, os.path.join(work, runs, "run"), 0
         os.makedirs(self.run)
 
     def write(self):
@@ -126,24 +129,22 @@ def steps_between(log_path, begun, ended):
     return sum(begun <= stamp < ended for stamp in stamps)
 
 
-def phase(given, work, runs, writer, cores, log_path, watched):
-    """One phase: steps a second, and the daemon's processor seconds."""
-    daemon = start_daemon(given, work, runs, cores) if watched else None
-    try:
-        # The daemon has seen what lies there, and is at rest, when the phase begins.
-        time.sleep(given.settle)
-        spent = processor_seconds(daemon.pid) if daemon else 0.0
-        begun = time.monotonic()
-        while time.monotonic() - begun < given.phase:
-            due = time.monotonic() + given.interval
-            writer.write()
-            time.sleep(max(0.0, min(due, begun + given.phase) - time.monotonic()))
-        ended = time.monotonic()
-        spent = processor_seconds(daemon.pid) - spent if daemon else 0.0
-    finally:
-        if daemon:
-            stop(daemon)
-    return steps_between(log_path, begun, ended) / (ended - begun), spent
+def window(given, writer, daemon, log_path):
+    """One window: steps a second, and the daemon's processor seconds."""
+    spent, begun = processor_seconds(daemon.pid), time.monotonic()
+    writer.write()
+    time.sleep(max(0.0, begun + given.window - time.monotonic()))
+    ended = time.monotonic()
+    return steps_between(log_path, begun, ended) / (ended - begun), processor_seconds(daemon.pid) - spent
+
+
+def weighed(work):
+    return len(re.findall("checkpoint weighed", open(os.path.join(work, "log")).read()))
+
+
+def mean_and_error(values):
+    error = statistics.stdev(values) / len(values) ** 0.5 if len(values) > 1 else float("nan")
+    return statistics.mean(values), error
 
 
 def stop(daemon):
@@ -161,11 +162,10 @@ def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--weighbridge", default="target/release/weighbridge")
     parser.add_argument("--tier", type=int, default=1)
-    parser.add_argument("--interval", type=float, default=60, help="seconds between two checkpoints")
-    parser.add_argument("--phase", type=float, default=300, help="seconds of a phase")
-    parser.add_argument("--pairs", type=int, default=6)
-    parser.add_argument("--settle", type=float, default=20, help="seconds before a phase that are not counted")
-    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--interval", type=float, default=60, help="seconds between two checkpoints that the figure is for")
+    parser.add_argument("--window", type=float, default=30, help="seconds in which a checkpoint is written, and weighed or not")
+    parser.add_argument("--pairs", type=int, default=20)
+    parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--bytes-per-second", type=int, default=0)
     parser.add_argument("--train", help=argparse.SUPPRESS)
     given = parser.parse_args()
@@ -176,40 +176,50 @@ def main():
         return train(given.train, cores)
     with tempfile.TemporaryDirectory(dir=os.environ.get("WORK")) as work:
         parameters = make_checkpoints(work)
-        runs, log_path = os.path.join(work, "runs"), os.path.join(work, "steps")
-        writer = Writer(work, runs)
+        log_path = os.path.join(work, "steps")
+        writers = {True: Writer(work, "watched"), False: Writer(work, "beside")}
         job = subprocess.Popen([sys.executable, __file__, "--train", log_path])
+        daemon = start_daemon(given, work, os.path.join(work, "watched"), cores)
         try:
             while not (os.path.exists(log_path) and os.path.getsize(log_path) >= 8 * 10):
                 if job.poll() is not None:
                     sys.exit("the training loop ended by itself")
                 time.sleep(0.5)
-            print(f"{parameters / 1e6:.1f} M parameters every {given.interval:.0f} s, tier {given.tier}, {given.threads} thread(s), "
-                  f"cores {cores}, phases of {given.phase:.0f} s, load {os.getloadavg()[0]:.1f}", flush=True)
-            losses, rates = [], {True: [], False: []}
-            for pair in range(given.pairs):
-                found, spent = {}, 0.0
-                for watched in (True, False) if pair % 2 == 0 else (False, True):
-                    found[watched], used = phase(given, work, runs, writer, cores, log_path, watched)
-                    spent += used
-                    rates[watched].append(found[watched])
-                losses.append((1 - found[True] / found[False]) * 100)
-                print(f"pair {pair + 1}: {found[False]:.3f} steps/s without, {found[True]:.3f} with: {losses[-1]:+.2f} % lost; "
-                      f"the daemon used {spent:.1f} s of processor time", flush=True)
+            print(f"{parameters / 1e6:.1f} M parameters, tier {given.tier}, {given.threads} thread(s), cores {cores}, "
+                  f"windows of {given.window:.0f} s, load {os.getloadavg()[0]:.1f}", flush=True)
+            measure(given, work, writers, daemon, log_path)
         finally:
             job.kill()
             job.wait()
-        weighed = len(re.findall("checkpoint weighed", open(os.path.join(work, "log")).read()))
-        error = statistics.stdev(losses) / len(losses) ** 0.5 if len(losses) > 1 else float("nan")
-        print(f"lost {statistics.mean(losses):+.2f} % ± {error:.2f} (standard error of {len(losses)} pairs; "
-              f"from {min(losses):+.2f} to {max(losses):+.2f}); {weighed} checkpoints weighed")
-        # What was not weighed cost nothing: a starved daemon makes a good figure and no statement.
-        due = given.pairs * int(given.phase // given.interval)
-        if weighed < due:
-            sys.exit(f"only {weighed} of at least {due} checkpoints were weighed: this says nothing of the cost")
-        for watched, of in rates.items():
-            spread = (max(of) - min(of)) / statistics.mean(of) * 100
-            print(f"phases {'with' if watched else 'without'}: spread {spread:.2f} % from slowest to fastest")
+            stop(daemon)
+
+
+def measure(given, work, writers, daemon, log_path):
+    # One of each kind that is not counted: the caches are warm, and a weighing has one before it to compare with.
+    for watched in (True, False):
+        window(given, writers[watched], daemon, log_path)
+    rates, losses, used = {True: [], False: []}, [], {True: [], False: []}
+    for pair in range(given.pairs):
+        for watched in (True, False) if pair % 2 == 0 else (False, True):
+            rate, spent = window(given, writers[watched], daemon, log_path)
+            rates[watched].append(rate)
+            used[watched].append(spent)
+            # A weighing that is not done costs the next window, and a starved daemon makes a good figure and no statement.
+            if watched and weighed(work) < len(rates[True]) + 1:
+                sys.exit(f"a weighing did not end within {given.window:.0f} s: take longer windows")
+        without, with_it = rates[False][-1], rates[True][-1]
+        losses.append((1 - with_it / without) * 100)
+        print(f"pair {pair + 1}: {without:.3f} steps/s without, {with_it:.3f} with: {losses[-1]:+.2f} % of a window lost; the daemon used "
+              f"{used[True][-1]:.2f} s of processor time, {used[False][-1]:.2f} s without", flush=True)
+    without = rates[False]
+    nulls = [(1 - after / before) * 100 for before, after in zip(without[::2], without[1::2])]
+    for name, values in (("lost", losses), ("null value", nulls)):
+        mean, error = mean_and_error(values)
+        seconds, part = given.window / 100, given.window / given.interval
+        print(f"{name}: {mean:+.2f} ± {error:.2f} % of a window, {mean * seconds:+.2f} ± {error * seconds:.2f} s a checkpoint, "
+              f"{mean * part:+.2f} ± {error * part:.2f} % with one every {given.interval:.0f} s ({len(values)} pairs)")
+    print(f"the daemon used {statistics.mean(used[True]):.2f} s of processor time a checkpoint, {statistics.mean(used[False]):.2f} s in a "
+          f"window without one")
 
 
 if __name__ == "__main__":

@@ -136,6 +136,7 @@ fn main() {
         "model.npz",
         "dcp",
         "dcp_rows",
+        "dcp_parallel",
         "dcp_columns",
         "transposed.pt",
     ];
