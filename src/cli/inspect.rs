@@ -112,9 +112,11 @@ pub fn weigh(path: &Path, previous: Option<&Path>, weighing: Weighing) -> anyhow
     Ok(reading?)
 }
 
-/// How a single checkpoint is weighed: by the configuration, everything of that tier, without memories.
+/// How a single checkpoint is weighed: by the configuration, everything of that tier, without memories. What it
+/// leaves in the page cache stays there, as after any other command: it is often asked for twice.
 pub fn weighing(config: Option<&Path>, tier: Tier, threads: usize) -> anyhow::Result<Weighing> {
     let mut weighing = config.map_or_else(|| Ok(Config::default()), config::load)?.weighing;
+    weighing.tensor.spare_page_cache = false;
     weighing.plan =
         measure::Plan { tier, threads, sketch_len: 0, quantiles: 0, spectra_budget: None, ..weighing.plan };
     Ok(weighing)

@@ -1,6 +1,7 @@
 //! What the training job on the same machine has in memory stays there.
 
 use super::*;
+use crate::util::daemon::binary;
 use crate::util::{TrainingRun, wait_for};
 
 const DATA_BYTES: u64 = 32 << 20;
@@ -41,6 +42,12 @@ fn a_weighed_checkpoint_leaves_the_page_cache_and_the_job_s_data_stays() {
         run.weights.insert("large.weight".into(), (vec![2048, 2048], values));
         let file = run.save(10).join("model.safetensors");
         sync(&file);
+        let cached = resident(&file);
+        let by_hand = std::process::Command::new(binary())
+            .args(["inspect", text(&file), "--tier", "1", "--format", "json"])
+            .output();
+        assert!(by_hand.unwrap().status.success());
+        assert_eq!(resident(&file), cached, "a command by hand leaves the checkpoint where it was");
         std::fs::write(&config, format!("weigh: {{tier: 1, spare_page_cache: {spares}}}\n")).unwrap();
         let daemon = Daemon::start(&[&runs], &place.join("store"), &["--config", text(&config)]);
         wait_for_total(&daemon, "a", 1);
