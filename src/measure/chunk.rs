@@ -321,16 +321,16 @@ impl Tables {
         reach: Option<Reach>,
         change: &mut Change,
     ) {
-        let finite = |row: &[f32]| lanes::range(row).abs_max < INFINITE;
-        if !finite(now) || !finite(before) {
+        let limit = reach.unwrap_or(Reach { fixed: f64::INFINITY, relative: 0.0 });
+        let pairs = lanes::pairs(quads, now, before, limit.fixed, limit.relative);
+        // Squares of finite values do not overflow: a sum that is not finite has met a value that is not.
+        if !(pairs.before + pairs.powers[1]).is_finite() {
             let [a, b] = &mut self.wide;
             widen(now, a);
             widen(before, b);
             let row = compare_row(a, b, reach, change);
             return change.close_row(&row);
         }
-        let limit = reach.unwrap_or(Reach { fixed: f64::INFINITY, relative: 0.0 });
-        let pairs = lanes::pairs(quads, now, before, limit.fixed, limit.relative);
         change.finite += now.len() as u64;
         change.abs_max = change.abs_max.max(pairs.abs_max);
         change.impossible += pairs.beyond;

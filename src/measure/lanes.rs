@@ -133,7 +133,7 @@ pub(crate) fn add_squares(row: &[f32], columns: &mut [f64]) {
     }
 }
 
-/// Sums over the pairs of a row now and before, all finite.
+/// Sums over the pairs of a row now and before.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(crate) struct Pairs {
     /// Pairs with equal bits.
@@ -150,7 +150,7 @@ pub(crate) struct Pairs {
     pub(crate) beyond: u64,
 }
 
-/// Compares a row with the same row before; both must be finite.
+/// Compares a row with the same row before. Where a value of either is not finite, neither is `before + powers[1]`.
 #[inline(always)]
 pub(crate) fn pairs<Q: Quads>(quads: Q, now: &[f32], before: &[f32], fixed: f64, relative: f64) -> Pairs {
     const LANES: usize = 8;
