@@ -160,6 +160,7 @@ fn weighing(raw: &Raw, text: &str) -> Result<daemon::Weighing, Error> {
         },
         plan: measure::Plan {
             tier,
+            rows: weigh.rows,
             threads: weigh.threads,
             sketch_len: weigh.sketch_elements,
             quantiles: weigh.quantiles,

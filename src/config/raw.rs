@@ -95,6 +95,7 @@ impl Default for Watch {
 pub struct Weigh {
     #[serde(deserialize_with = "range::tier")]
     pub tier: u8,
+    pub rows: bool,
     #[serde(deserialize_with = "range::threads")]
     pub threads: usize,
     #[serde(deserialize_with = "range::sketch_elements")]
@@ -112,6 +113,7 @@ impl Default for Weigh {
     fn default() -> Self {
         Self {
             tier: 3,
+            rows: true,
             threads: 2,
             sketch_elements: 1024,
             quantiles: 128,

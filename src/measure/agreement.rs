@@ -26,6 +26,7 @@ fn with_job<T>(source: &InMemory, previous: Option<&InMemory>, see: impl FnOnce(
         previous: previous.map(|source| Before { source, index: 0, info: &source.tensors()[0], interval }),
         sketch_len: 256,
         recipe: &recipe,
+        rows: true,
         quantiles: 16,
         progress: &(),
         learning_rate: Some(1e-3),

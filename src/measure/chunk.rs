@@ -116,6 +116,8 @@ fn wider(a: Option<(f32, f32)>, b: Option<(f32, f32)>) -> Option<(f32, f32)> {
 /// What a chunk's bytes are, and what is asked of them.
 pub(super) struct Chunk<'a> {
     pub(super) cut: &'a Cut,
+    /// True where rows and columns are measured.
+    pub(super) rows: bool,
     /// Index of its first element.
     pub(super) position: usize,
     pub(super) dtype: Dtype,
@@ -227,7 +229,7 @@ impl Tables {
     ) -> Totals {
         let cut = chunk.cut;
         let mut totals = Totals::default();
-        if cut.matrix {
+        if chunk.rows {
             totals.column_square = vec![0.0; cut.row];
         }
         if chunk.dtype.bytes() <= 2 {
@@ -240,7 +242,7 @@ impl Tables {
             if range.abs_max >= INFINITE {
                 self.broken_row(row, &mut totals);
             } else {
-                self.row(quads, row, &range, cut.matrix.then_some(chunk.fine), &mut totals);
+                self.row(quads, row, &range, chunk.rows.then_some(chunk.fine), &mut totals);
             }
         }
         if let Some(recipe) = chunk.recipe {
@@ -258,7 +260,7 @@ impl Tables {
         totals
     }
 
-    /// A row of finite values; `matrix` where rows are kept apart.
+    /// A row of finite values; `matrix` where rows are measured.
     #[inline(always)]
     fn row<Q: Quads>(
         &mut self,

@@ -4,8 +4,10 @@ use std::sync::Arc;
 
 use super::cells::Ranked;
 use super::change::{self, Interval};
+use super::inventory::Special;
 use super::memory;
 use super::plan::Progress;
+use super::rows;
 use super::sheet::Sheet;
 use super::sketch::{Recipe, Sketcher, VERSION};
 use crate::terms::{
@@ -25,6 +27,8 @@ pub(super) struct Job<'a> {
     /// Numbers in a sketch; 0 for none.
     pub(super) sketch_len: usize,
     pub(super) recipe: &'a Recipe,
+    /// True where rows and columns are wanted.
+    pub(super) rows: bool,
     /// Quantiles to remember.
     pub(super) quantiles: usize,
     pub(super) progress: &'a dyn Progress,
@@ -51,6 +55,13 @@ impl Before<'_> {
 }
 
 impl Job<'_> {
+    /// Why the metrics of rows cannot be had, if so.
+    pub(super) fn no_rows(&self, special: &Special) -> Option<Reason> {
+        let asked = (!self.rows).then_some(Reason::NotApplicable("weighed without rows"));
+        let finite = special.nan + special.inf == 0;
+        asked.or_else(|| rows::no_rows(&self.info.shape, finite, special.zero == self.info.elements()))
+    }
+
     /// All bytes of the tensor.
     pub(super) fn read_whole(&self) -> Result<Vec<u8>, SourceError> {
         let mut bytes = vec![0; self.info.bytes() as usize];

@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::testing::{InMemory, Random, plan, unknown, weighed};
-use super::{METRICS, weigh};
+use super::{METRICS, Plan, weigh};
 use crate::terms::{BlockSource, Dtype, Samples, SourceError, TensorInfo, TrainerState};
 
 fn samples(source: &InMemory, threads: usize) -> Samples {
@@ -50,6 +50,26 @@ fn order_of_elements_does_not_matter() {
         (samples(&InMemory::f32(&[96, 128], &values), 1), samples(&InMemory::f32(&[96, 128], &turned), 1));
     for name in OF_ELEMENTS {
         close(name, b[name], a[name], 1e-6);
+    }
+}
+
+/// Each way of weighing: sorted, streamed and in f64.
+#[test]
+fn without_rows_all_else_is_the_same() {
+    let small = InMemory::f32(&[96, 128], &normal(7, 96, 128));
+    let large = InMemory::f32(&[512, 256], &normal(8, 512, 256));
+    let doubles = normal(9, 768, 512).iter().flat_map(|&x| f64::from(x).to_le_bytes()).collect();
+    let wide = InMemory::one(Dtype::F64, &[768, 512], doubles);
+    for source in [small, large, wide] {
+        let alone = Plan { rows: false, ..plan(1) };
+        let mut alone = weigh(&source, &unknown(), None, &TrainerState::default(), &alone, &());
+        let mut all = weigh(&source, &unknown(), None, &TrainerState::default(), &plan(1), &());
+        let (alone, all) = (alone.tensors.remove(0), all.tensors.remove(0));
+        assert_eq!(alone.sketch, all.sketch);
+        let of_rows = |name: &str| super::rows::DEFS.iter().any(|def| def.name == name);
+        let rest: Vec<_> = all.samples.iter().filter(|(name, _)| !of_rows(name)).collect();
+        assert_eq!(alone.samples.iter().collect::<Vec<_>>(), rest);
+        assert!(rest.len() < all.samples.len(), "rows were measured");
     }
 }
 

@@ -23,6 +23,8 @@ pub struct Plan {
     pub quantiles: usize,
     /// CPU time for tier 3 in this checkpoint; none for no limit.
     pub spectra_budget: Option<Duration>,
+    /// Rows and columns of each matrix, which are about half of what tier 1 costs.
+    pub rows: bool,
     /// Of tiers 2 and 3 the matrices' own spectra alone: no principal components, no heads, nothing that compares.
     pub spectra_alone: bool,
     /// Running number of the checkpoint: tier 3 goes on where the round before left off.
@@ -37,6 +39,7 @@ impl Default for Plan {
             sketch_len: SKETCH_LEN,
             quantiles: QUANTILES,
             spectra_budget: None,
+            rows: true,
             spectra_alone: false,
             round: 0,
         }

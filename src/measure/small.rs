@@ -26,9 +26,7 @@ pub(super) fn weigh(job: &Job<'_>) -> Result<Outcome, SourceError> {
     shape::measure(&ranked, &moments, None, &mut out.sheet);
     precision::measure(job, &ranked, &mut out.sheet);
     out.remember_quantiles(job, &ranked);
-    let no_rows =
-        rows::no_rows(&job.info.shape, special.nan + special.inf == 0, special.zero == values.len() as u64);
-    match no_rows {
+    match job.no_rows(&special) {
         Some(reason) => rows::lack(&reason, &mut out.sheet),
         None => measure_rows(job, &values, &mut out),
     }

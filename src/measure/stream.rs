@@ -134,6 +134,7 @@ impl<'a> Pass<'a> {
         let recipe = (self.job.sketch_len > 0).then_some(self.job.recipe);
         Chunk {
             cut: &self.cut,
+            rows: self.cut.matrix && self.job.rows,
             position: range.start,
             dtype: self.job.info.dtype,
             bytes,
@@ -367,8 +368,7 @@ impl First {
         shape::measure(&ranked, &raw.moments, raw.distance(), &mut out.sheet);
         precision::measure(job, &ranked, &mut out.sheet);
         out.remember_quantiles(job, &ranked);
-        let finite = totals.special.nan + totals.special.inf == 0;
-        match rows::no_rows(&job.info.shape, finite, totals.special.zero == job.info.elements()) {
+        match job.no_rows(&totals.special) {
             Some(reason) => rows::lack(&reason, &mut out.sheet),
             None => {
                 let rows = totals.row_square.len() as f64;

@@ -190,6 +190,7 @@ fn jobs<'a>(
             }),
             sketch_len: plan.sketch_len,
             recipe,
+            rows: plan.rows,
             quantiles: plan.quantiles,
             progress,
             learning_rate,

@@ -46,8 +46,7 @@ pub(super) fn weigh(job: &Job<'_>) -> Result<Outcome, SourceError> {
     shape::measure(&ranked, &moments, distance, &mut out.sheet);
     precision::measure(job, &ranked, &mut out.sheet);
     out.remember_quantiles(job, &ranked);
-    let finite = range.special.nan + range.special.inf == 0;
-    match rows::no_rows(&job.info.shape, finite, range.special.zero == job.info.elements()) {
+    match job.no_rows(&range.special) {
         Some(reason) => rows::lack(&reason, &mut out.sheet),
         None => measure_rows(&mut stream, &mut totals, &mut out)?,
     }
