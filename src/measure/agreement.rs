@@ -1,6 +1,6 @@
 //! The streaming ways against the sorting one, which is the plain definition.
 
-use super::chunk::Cut;
+use super::cut::Cut;
 use super::job::{Before, Job, Outcome};
 use super::sketch::Recipe;
 use super::stream::{Way, Worker, weigh_streamed};

@@ -24,6 +24,7 @@ mod change;
 mod chunk;
 mod codes;
 mod counter;
+mod cut;
 mod decode;
 mod elements;
 mod equilibrium;

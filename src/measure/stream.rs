@@ -11,8 +11,9 @@ use xxhash_rust::xxh3::Xxh3;
 
 use super::cells::{Cell, Ranked};
 use super::change;
-use super::chunk::{Chunk, Cut, Finds, Fine, Tables, Totals, Wants, span_bits};
+use super::chunk::{Chunk, Finds, Tables, Totals, Wants, span_bits};
 use super::counter::{Counter, SPAN, VALUES_MAX};
+use super::cut::{Cut, Fine};
 use super::decode::fits_f32;
 use super::elements::Moments;
 use super::gather::{Answer, Found, Lookup, Want, Wanted};

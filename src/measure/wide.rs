@@ -10,7 +10,7 @@ use xxhash_rust::xxh3::Xxh3;
 use super::cells::{Cell, Ranked, from_values};
 use super::central::Central;
 use super::change::{self, Change};
-use super::chunk::Cut;
+use super::cut::Cut;
 use super::decode::to_f64;
 use super::elements::Moments;
 use super::inventory::Special;
