@@ -103,7 +103,12 @@ impl Carry {
         }
         let sketches = self.take(keys::of_reading(keys::SKETCHES, entry.place))?;
         let quantiles = self.take(keys::of_reading(keys::QUANTILES, entry.place))?;
-        let kept = Kept { sketches: sketches.is_some(), quantiles: quantiles.is_some(), tiers: [true; 3] };
+        let kept = Kept {
+            sketches: sketches.is_some(),
+            quantiles: quantiles.is_some(),
+            spectra: false,
+            tiers: [true; 3],
+        };
         let bulk = [sketches.as_deref().unwrap_or_default(), quantiles.as_deref().unwrap_or_default()];
         self.commit(entry.number, Manifest::Reading(Entry { kept, ..entry }), changes, bulk)
     }

@@ -66,6 +66,7 @@ impl Run for Inspect {
         let mut weighing = weighing(self.config.as_deref(), tier, self.threads)?;
         weighing.plan.quantiles = QUANTILES;
         weighing.plan.spectra_alone = self.spectra;
+        weighing.plan.spectra_of_previous = true;
         let reading = weigh(&self.path, self.previous.as_deref(), weighing)?;
         let failed = reading.tensors.is_empty() && !reading.problems.is_empty();
         if failed && self.format == Format::Text {

@@ -137,6 +137,19 @@ impl Book {
             .max_by_key(|known| (known.key.attempt, known.key.step))
     }
 
+    /// The readings before that place, newest first, as [`Book::previous`] leads from each to the one before.
+    pub fn before(&self, attempt: Attempt, step: Step) -> Vec<&ReadingKey> {
+        let mut keys: Vec<_> = self.known.iter().map(|known| &known.key).collect();
+        keys.sort_by_key(|key| std::cmp::Reverse(order(key)));
+        let mut end = step;
+        keys.retain(|key| {
+            let leads = key.attempt <= attempt && key.step < end;
+            end = if leads { key.step } else { end };
+            leads
+        });
+        keys
+    }
+
     /// The reading with which the run began, as far as that attempt is concerned.
     pub fn first(&self, attempt: Attempt) -> Option<&ReadingKey> {
         let known = self.known.iter().map(|known| &known.key).filter(|key| key.attempt <= attempt);

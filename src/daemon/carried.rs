@@ -95,6 +95,7 @@ mod tests {
             absent: BTreeMap::new(),
             sketch: None,
             quantiles: Vec::new(),
+            spectrum: Vec::new(),
         };
         match value {
             Some(value) => tensor.samples.insert(METRIC, value),

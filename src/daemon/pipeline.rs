@@ -227,7 +227,8 @@ impl Pipeline {
         self.touch(&reading.key.run);
         let book = self.book(&reading.key.run)?;
         let memory = store.memory();
-        measure::remember(&mut reading.tensors, &past(book, &reading.key, memory.as_ref()));
+        let past = past(book, &reading, memory.as_ref());
+        measure::remember(&mut reading.tensors, &past);
         let judged = judge_for(book, &store, reading.key.attempt)?;
         let late = is_late(&judged.history, reading.key.step);
         let (findings, state) = if late {
@@ -267,7 +268,8 @@ impl Pipeline {
 }
 
 /// What is remembered of the readings before one.
-fn past(book: &Book, key: &ReadingKey, memory: &dyn Memory) -> Past {
+fn past(book: &Book, reading: &Reading, memory: &dyn Memory) -> Past {
+    let key = &reading.key;
     let sketches = |key: &ReadingKey| memory.sketches(key);
     let previous = book.previous(key.attempt, key.step).map(|known| &known.key);
     let before = previous.and_then(|key| book.previous(key.attempt, key.step)).map(|known| &known.key);
@@ -275,6 +277,8 @@ fn past(book: &Book, key: &ReadingKey, memory: &dyn Memory) -> Past {
         first: book.first(key.attempt).and_then(sketches),
         previous: previous.and_then(sketches),
         before_previous: before.and_then(sketches),
+        step: key.step,
+        spectra: measure::spectra_before(&reading.tensors, book.before(key.attempt, key.step), memory),
     }
 }
 

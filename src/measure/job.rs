@@ -182,7 +182,7 @@ impl Outcome {
             meaning: job.meaning,
             content_hash: self.content_hash,
         };
-        let Sheet { samples, absent } = self.sheet;
-        TensorReading { facts, samples, absent, sketch: self.sketch, quantiles: self.quantiles }
+        let Sheet { samples, absent, spectrum } = self.sheet;
+        TensorReading { facts, samples, absent, sketch: self.sketch, quantiles: self.quantiles, spectrum }
     }
 }

@@ -7,6 +7,9 @@
 
 pub(super) mod adapters;
 mod budget;
+pub(super) mod drift;
+#[cfg(test)]
+mod drift_tests;
 pub(super) mod embeddings;
 pub(super) mod experts;
 pub(super) mod heads;
@@ -43,12 +46,14 @@ const PLANNERS: &[for<'a> fn(&'a Context<'a>) -> Vec<Task<'a>>] = &[
 
 /// Adds the metrics of tiers 2 and 3, up to `plan.tier`, to what tier 1 has found.
 ///
+/// `previous` comes with the steps since.
+///
 /// Runs inside the room's thread pool: `rayon` calls use `plan.threads` threads. `weighed.tensors` is in
 /// file order but leaves out what could not be read, so look tensors up by name, not by index.
 pub(super) fn tier_two_three(
     source: &dyn BlockSource,
     map: &ModelMap,
-    _previous: Option<&Previous<'_>>,
+    previous: Option<(&Previous<'_>, u64)>,
     plan: &Plan,
     _progress: &dyn Progress,
     weighed: &mut Weighed,
@@ -58,6 +63,10 @@ pub(super) fn tier_two_three(
     }
     let finished = {
         let context = Context::new(source, map, plan, &weighed.tensors);
+        let context = match previous.filter(|_| plan.spectra_of_previous) {
+            Some((previous, steps)) => context.with_before(previous.source, steps),
+            None => context,
+        };
         let planners = if plan.spectra_alone { &PLANNERS[..1] } else { PLANNERS };
         let tasks = planners.iter().flat_map(|planner| planner(&context)).collect();
         tasks::run(&context, tasks)
@@ -72,6 +81,9 @@ pub(super) fn tier_two_three(
             let reading = &mut weighed.tensors[at];
             reading.absent.extend(sheet.absent);
             reading.samples.extend(sheet.samples);
+            if !sheet.spectrum.is_empty() {
+                reading.spectrum = sheet.spectrum;
+            }
         }
         for found in subjects {
             let have = subjects_by_name.entry(found.subject.clone()).or_insert_with(|| SubjectReading {

@@ -1,13 +1,15 @@
-//! What a tensor has become since checkpoints whose files may be gone, from their sketches.
+//! What a tensor has become since checkpoints whose files may be gone, from their sketches and spectra.
 //!
 //! Where it began, and whether it still goes the way it went: a cosine each. The sketches of three readings are
 //! all it takes, so these cost nothing beside them and go on when rotation has deleted everything else.
 
 use std::sync::Arc;
 
+use super::matrices::drift;
 use super::sheet::Sheet;
 use crate::terms::{
-    Family, MetricDef, MetricName, Reason, Sketch, Sketches, SubjectKind, TensorReading, Tier, Unit,
+    Family, MetricDef, MetricName, Reason, Sketch, Sketches, Spectra, Step, SubjectKind, TensorReading, Tier,
+    Unit,
 };
 
 const MEMORY: MetricDef = MetricDef {
@@ -48,20 +50,25 @@ pub(super) const DEFS: &[MetricDef] = &[
     },
 ];
 
-/// Sketches of the earlier readings that a reading is compared with; none where they were never had.
+/// What earlier readings left that a reading is compared with; none where it was never had.
 #[derive(Clone, Debug, Default)]
 pub struct Past {
-    /// Of the run's first reading.
+    /// Sketches of the run's first reading.
     pub first: Option<Arc<Sketches>>,
     /// Of the reading before this one.
     pub previous: Option<Arc<Sketches>>,
     /// Of the reading before that.
     pub before_previous: Option<Arc<Sketches>>,
+    /// Step of the reading itself.
+    pub step: Step,
+    /// See [`super::spectra_before`].
+    pub spectra: Option<Spectra>,
 }
 
 /// Writes the family's values into the tensors of a reading that is about to be judged.
 pub fn remember(tensors: &mut [TensorReading], past: &Past) {
     for tensor in tensors {
+        drift::remember(tensor, past.step, past.spectra.as_ref());
         let of = |sketches: &'_ Option<Arc<Sketches>>| {
             sketches.as_ref().and_then(|sketches| sketches.get(&tensor.facts.name).cloned())
         };
@@ -151,6 +158,7 @@ mod tests {
                 first: Some(read(&start).1),
                 previous: Some(read(&previous).1),
                 before_previous: Some(read(&before).1),
+                ..Past::default()
             };
             remember(std::slice::from_mut(&mut reading), &past);
             let change = |a: &[f32], b: &[f32]| -> Vec<f32> { a.iter().zip(b).map(|(a, b)| a - b).collect() };
@@ -169,8 +177,8 @@ mod tests {
     fn what_stands_still_has_no_direction() {
         let values = Random(8).normals(512, 1.0);
         let (mut reading, same) = read(&values);
-        let past =
-            Past { first: Some(Arc::clone(&same)), previous: Some(Arc::clone(&same)), before_previous: None };
+        let (first, previous) = (Some(Arc::clone(&same)), Some(Arc::clone(&same)));
+        let past = Past { first, previous, ..Past::default() };
         remember(std::slice::from_mut(&mut reading), &past);
         assert_eq!(reading.absent[OF_UPDATES], Reason::NoPrevious);
         remember(std::slice::from_mut(&mut reading), &Past { before_previous: Some(same), ..past });

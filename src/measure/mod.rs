@@ -61,6 +61,7 @@ mod totals;
 mod weigh;
 mod wide;
 
+pub use matrices::drift::spectra_before;
 pub use memory::{Past, remember};
 pub use optimizer::weigh_optimizer;
 pub use plan::{Plan, Previous, Progress, QUANTILES, SKETCH_LEN};

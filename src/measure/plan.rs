@@ -27,6 +27,9 @@ pub struct Plan {
     pub rows: bool,
     /// Of tiers 2 and 3 the matrices' own spectra alone: no principal components, no heads, nothing that compares.
     pub spectra_alone: bool,
+    /// The spectra of the previous checkpoint's matrices too, to compare with: twice the time. Where readings are
+    /// remembered, [`super::remember`] compares with the last one that was had instead.
+    pub spectra_of_previous: bool,
     /// Running number of the checkpoint: tier 3 goes on where the round before left off.
     pub round: u64,
 }
@@ -41,6 +44,7 @@ impl Default for Plan {
             spectra_budget: None,
             rows: true,
             spectra_alone: false,
+            spectra_of_previous: false,
             round: 0,
         }
     }

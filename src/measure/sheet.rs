@@ -11,6 +11,8 @@ pub(crate) struct Sheet {
     pub(crate) samples: Samples,
     /// What could not be had, and why.
     pub(crate) absent: BTreeMap<MetricName, Reason>,
+    /// Singular values over their sum, where they were had.
+    pub(crate) spectrum: Vec<f32>,
 }
 
 impl Sheet {

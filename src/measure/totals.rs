@@ -133,7 +133,7 @@ pub(super) fn measure(source: &dyn BlockSource, map: &ModelMap, tier: Tier, weig
         let shares = over_depth(weighed, &query, "pca_first_component_ratio");
         put_trend(&shares, ["attn_pca_depth_slope", "attn_pca_depth_correlation"], &mut sheet);
     }
-    let Sheet { samples, absent } = sheet;
+    let Sheet { samples, absent, .. } = sheet;
     weighed.subjects.push(SubjectReading {
         subject: Subject::Model,
         samples,

@@ -53,7 +53,8 @@ pub fn weigh(
         }
         let interval = previous.as_ref().map(|previous| Interval::new(previous, trainer));
         equilibrium::measure(&mut weighed.tensors, interval.as_ref());
-        tier_two_three(source, map, previous.as_ref(), plan, progress, &mut weighed);
+        let before = previous.as_ref().zip(interval.as_ref().map(|interval| interval.steps));
+        tier_two_three(source, map, before, plan, progress, &mut weighed);
         totals::measure(source, map, plan.tier, &mut weighed);
         weighed
     };

@@ -51,7 +51,9 @@ impl Store {
                 parts[journal::CHANGES] = Some(self.changes_of(old.number)?.to_bytes());
             }
             if parts.iter().any(Option::is_none) {
-                backup.damage.push(lost(key, "its sketches or quantiles are damaged: left out".to_owned()));
+                backup
+                    .damage
+                    .push(lost(key, "its sketches, quantiles or spectra are damaged: left out".to_owned()));
             }
             let parts = parts.map(Option::unwrap_or_default);
             let parts: [&[u8]; PARTS] = std::array::from_fn(|part| parts[part].as_slice());

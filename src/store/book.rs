@@ -33,19 +33,23 @@ pub struct Kept {
     pub sketches: bool,
     /// Quantiles were there, and still are.
     pub quantiles: bool,
+    /// Spectra were there, and one of them is still the newest of its matrix.
+    pub spectra: bool,
     /// Samples of each tier were not taken away.
     pub tiers: [bool; 3],
 }
 
 impl Kept {
     fn to_bits(self) -> u8 {
-        let flags = [self.sketches, self.quantiles, self.tiers[0], self.tiers[1], self.tiers[2]];
+        let [one, two, three] = self.tiers;
+        let flags = [self.sketches, self.quantiles, one, two, three, self.spectra];
         flags.into_iter().enumerate().map(|(bit, flag)| u8::from(flag) << bit).sum()
     }
 
     fn from_bits(bits: u8) -> Self {
         let flag = |bit: u8| bits >> bit & 1 == 1;
-        Self { sketches: flag(0), quantiles: flag(1), tiers: [flag(2), flag(3), flag(4)] }
+        let tiers = [flag(2), flag(3), flag(4)];
+        Self { sketches: flag(0), quantiles: flag(1), spectra: flag(5), tiers }
     }
 }
 
@@ -60,8 +64,9 @@ pub enum Manifest {
     Forgotten(u32),
 }
 
-/// The first form had no [`Kept`]: nothing was ever taken away.
+/// The first form had no [`Kept`]: nothing was ever taken away, and there were no spectra.
 const FORMS: [u8; 2] = [1, 2];
+const ALL_BUT_SPECTRA: u8 = 0b1_1111;
 
 impl Manifest {
     /// As bytes.
@@ -106,7 +111,7 @@ impl Manifest {
                 timestamp_seconds: reader.f64()?,
                 broken: reader.flag()?,
                 roster: reader.u64()?,
-                kept: Kept::from_bits(if form == FORMS[0] { u8::MAX } else { reader.u8()? }),
+                kept: Kept::from_bits(if form == FORMS[0] { ALL_BUT_SPECTRA } else { reader.u8()? }),
             }),
             1 => Manifest::Other,
             2 => Manifest::Forgotten(reader.u32()?),

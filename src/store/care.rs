@@ -12,6 +12,9 @@ use super::report::{Repair, RunStats};
 use super::{Damage, Error, Stats, Store, Verify, codec, keys, read};
 use crate::terms::ReadingKey;
 
+/// What a reading lost that has one copy, where its record says that something is lost and not what.
+const BULK_GONE: &str = "its sketches, quantiles or spectra are gone";
+
 impl Store {
     /// Reads everything that is stored, both copies, and says what does not read back. Changes nothing.
     pub fn verify(&self) -> Result<Verify, Error> {
@@ -24,7 +27,7 @@ impl Store {
             if let Err(error) = self.read(&key, entry, Parts::Small) {
                 verify.damage.push(lost(Some(key), error.to_string()));
             } else if self.without_bulk(&entry) {
-                verify.damage.push(lost(Some(key), "its sketches or quantiles are gone".to_owned()));
+                verify.damage.push(lost(Some(key), BULK_GONE.to_owned()));
             }
         }
         let findings = &mut verify.findings;
@@ -53,7 +56,9 @@ impl Store {
         let gone = |kept: bool, part: usize| {
             kept && place.as_ref().is_some_and(|place| place.found.header.parts[part].0 == 0)
         };
-        gone(entry.kept.sketches, journal::SKETCHES) || gone(entry.kept.quantiles, journal::QUANTILES)
+        gone(entry.kept.sketches, journal::SKETCHES)
+            || gone(entry.kept.quantiles, journal::QUANTILES)
+            || gone(entry.kept.spectra, journal::SPECTRA)
     }
 
     fn verify_journal(&self, verify: &mut Verify) -> Result<(), Error> {
@@ -75,7 +80,7 @@ impl Store {
                     verify.damage.push(Damage { key, ..mended(detail) });
                 }
                 Ok(decoded) => {
-                    let names = ["changes", "sketches", "quantiles", "a part of a later version"];
+                    let names = ["changes", "sketches", "quantiles", "spectra"];
                     let gone = names.iter().zip(&decoded.parts).filter(|(_, part)| part.is_none());
                     for (name, _) in gone {
                         let detail = format!(
@@ -162,8 +167,7 @@ impl Store {
         }
         let gone = std::array::from_fn(|part| parts[part].is_none());
         if gone.contains(&true) {
-            let detail = "its sketches or quantiles are gone".to_owned();
-            repair.lost.push(lost(key.clone(), detail));
+            repair.lost.push(lost(key.clone(), BULK_GONE.to_owned()));
             key.and_then(|key| without_bulk.insert(key, gone));
         }
         let parts = parts.map(Option::unwrap_or_default);
@@ -208,7 +212,7 @@ impl Store {
                 repair.restored += 1;
                 let key = self.book().reading_of(number).cloned();
                 if let Some(key) = key {
-                    without_bulk.insert(key, [false, true, true, false]);
+                    without_bulk.insert(key, [false, true, true, true]);
                 }
                 next = number + 1;
             }
@@ -236,6 +240,7 @@ impl Store {
             let before = entry.kept;
             entry.kept.sketches &= !gone[journal::SKETCHES];
             entry.kept.quantiles &= !gone[journal::QUANTILES];
+            entry.kept.spectra &= !gone[journal::SPECTRA];
             if entry.kept != before {
                 changes.put(keys::manifest(entry.number), Manifest::Reading(entry).to_bytes());
             }
@@ -258,6 +263,7 @@ impl Store {
                     stats.with_sketches += u64::from(entry.kept.sketches);
                     stats.sketches_bytes += parts[journal::SKETCHES].0;
                     stats.quantiles_bytes += parts[journal::QUANTILES].0;
+                    stats.spectra_bytes += parts[journal::SPECTRA].0;
                 }
                 runs.insert(number, stats);
             }
@@ -305,6 +311,7 @@ fn empty(summary: super::RunSummary) -> RunStats {
         findings_bytes: 0,
         sketches_bytes: 0,
         quantiles_bytes: 0,
+        spectra_bytes: 0,
     }
 }
 

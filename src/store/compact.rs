@@ -133,6 +133,7 @@ impl Store {
             let bulk = |kept: bool, part: usize| if kept { 0 } else { header.parts[part].0 };
             bulk(entry.is_some_and(|entry| entry.kept.sketches), journal::SKETCHES)
                 + bulk(entry.is_some_and(|entry| entry.kept.quantiles), journal::QUANTILES)
+                + bulk(entry.is_some_and(|entry| entry.kept.spectra), journal::SPECTRA)
         };
         2 * of_file.iter().map(dead).sum::<u64>() > total
     }
@@ -215,6 +216,9 @@ impl Store {
             }
             if !entry.is_some_and(|entry| entry.kept.quantiles) {
                 parts[journal::QUANTILES].clear();
+            }
+            if !entry.is_some_and(|entry| entry.kept.spectra) {
+                parts[journal::SPECTRA].clear();
             }
         }
         let parts = std::array::from_fn(|part| parts[part].as_slice());

@@ -32,6 +32,8 @@ pub struct Draft<'a> {
     pub sketches: Vec<u8>,
     /// Quantiles of the reading, as bytes.
     pub quantiles: Vec<u8>,
+    /// Spectra of the reading, as bytes.
+    pub spectra: Vec<u8>,
     runs: HashMap<RunId, u32>,
     metrics: HashMap<MetricName, u32>,
     metrics_next: u32,
@@ -47,6 +49,7 @@ impl<'a> Draft<'a> {
             changes: Changes::default(),
             sketches: Vec::new(),
             quantiles: Vec::new(),
+            spectra: Vec::new(),
             runs: HashMap::new(),
             metrics: HashMap::new(),
             metrics_next: book.metric_numbers().max().map_or(1, |number| number + 1),
@@ -109,6 +112,10 @@ impl<'a> Draft<'a> {
             let quantiles = reading.tensors.iter().map(|tensor| tensor.quantiles.as_slice());
             self.quantiles = codec::write_quantiles(quantiles);
         }
+        if head.spectra {
+            let spectra = reading.tensors.iter().map(|tensor| tensor.spectrum.as_slice());
+            self.spectra = codec::write_spectra(spectra);
+        }
         self.changes.put(keys::of_reading(keys::HEAD, place), codec::write_head(&head));
         self.manifest(Manifest::Reading(Entry {
             number: self.number,
@@ -116,7 +123,12 @@ impl<'a> Draft<'a> {
             timestamp_seconds: reading.checkpoint.timestamp_seconds,
             broken: !reading.problems.is_empty(),
             roster,
-            kept: Kept { sketches: head.sketches, quantiles: head.quantiles, tiers: [true; 3] },
+            kept: Kept {
+                sketches: head.sketches,
+                quantiles: head.quantiles,
+                spectra: head.spectra,
+                tiers: [true; 3],
+            },
         }));
         Ok(())
     }

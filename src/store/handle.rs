@@ -10,7 +10,7 @@ use super::care::disk_bytes;
 use super::changes::Changes;
 use super::database::Database;
 use super::draft::Draft;
-use super::journal::{Journal, Kind};
+use super::journal::{Journal, Kind, PARTS};
 use super::lock::Lock;
 use super::read::Shelf;
 use super::recover::{self, mended};
@@ -197,17 +197,19 @@ impl Store {
         let number = book.head().max(self.inner.journal.head()) + 1;
         let mut draft = Draft::new(&book, &self.inner.database, number);
         fill(&mut draft, tapes)?;
-        Ok(Filled { number, changes: draft.changes, sketches: draft.sketches, quantiles: draft.quantiles })
+        let Draft { changes, sketches, quantiles, spectra, .. } = draft;
+        Ok(Filled { number, changes, bulk: [sketches, quantiles, spectra] })
     }
 
     fn write_down(&self, filled: Filled, free_min: u64) -> Result<(), Error> {
-        let Filled { number, changes, sketches, quantiles } = filled;
+        let Filled { number, changes, bulk: [sketches, quantiles, spectra] } = filled;
         let bytes = changes.to_bytes();
         // Twice, because the changes go to the database as well, and that may rewrite what lies around them.
-        let needed = 2 * (bytes.len() + sketches.len() + quantiles.len()) as u64;
+        let needed = 2 * (bytes.len() + sketches.len() + quantiles.len() + spectra.len()) as u64;
         self.inner.refused_bytes.store(needed, Ordering::Relaxed);
         self.make_sure_of_room(free_min.saturating_add(needed))?;
-        self.inner.journal.append(Kind::Commit, number..=number, &[&bytes, &sketches, &quantiles, &[]])?;
+        let parts: [&[u8]; PARTS] = [&bytes, &sketches, &quantiles, &spectra];
+        self.inner.journal.append(Kind::Commit, number..=number, &parts)?;
         self.inner.refused_bytes.store(0, Ordering::Relaxed);
         if let Err(error) = self.inner.database.apply(number, &changes) {
             *locked(&self.inner.failing) = Some(error);
@@ -318,6 +320,6 @@ fn is_of_database(error: &Error) -> bool {
 struct Filled {
     number: u64,
     changes: Changes,
-    sketches: Vec<u8>,
-    quantiles: Vec<u8>,
+    /// Sketches, quantiles, spectra.
+    bulk: [Vec<u8>; PARTS - 1],
 }

@@ -30,6 +30,7 @@ mod report;
 mod said;
 mod schema;
 mod settings;
+mod spectra;
 mod standby;
 mod tape;
 mod thin;

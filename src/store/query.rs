@@ -13,7 +13,7 @@ use super::tape::Lines;
 use super::{Error, RunSummary, Series, Store, codec, keys, tape};
 use crate::terms::{
     Attempt, CheckpointFacts, Finding, FindingId, History, LogPoint, Memory, Reading, ReadingKey, RunId,
-    Sketches, Step, Subject, Tier,
+    Sketches, Spectra, Step, Subject, Tier,
 };
 
 /// Lines of trainer log that [`Store::checkpoint_facts`] gives with each reading.
@@ -60,7 +60,7 @@ impl Store {
         self.with_wanted(key, entry, None, |wanted| self.inner.shelf.reading(wanted, parts))
     }
 
-    fn with_wanted<T>(
+    pub(super) fn with_wanted<T>(
         &self,
         key: &ReadingKey,
         entry: Entry,
@@ -90,14 +90,14 @@ impl Store {
         self.read_through(|| self.read(key, entry, Parts::All)).map(Some)
     }
 
-    /// As [`Store::reading`], without sketches and quantiles: 20 times less to read.
+    /// As [`Store::reading`], without sketches, quantiles and spectra: 20 times less to read.
     pub fn reading_without_bulk(&self, key: &ReadingKey) -> Result<Option<Reading>, Error> {
         let entry = self.book().entry(key);
         let Some(entry) = entry else { return Ok(None) };
         self.read_through(|| self.read(key, entry, Parts::Small)).map(Some)
     }
 
-    /// As [`Store::reading`], without sketches and quantiles where these are lost: that was said, and the rest
+    /// As [`Store::reading`], without its bulk where that is lost: that was said, and the rest
     /// is whole.
     pub fn reading_as_left(&self, key: &ReadingKey) -> Result<Option<Reading>, Error> {
         match self.reading(key) {
@@ -325,5 +325,9 @@ impl Memory for Store {
     fn sketches(&self, key: &ReadingKey) -> Option<Arc<Sketches>> {
         // Lost sketches were told at opening, or will be by `verify`; the judge goes on without them.
         self.sketches_of(key).ok().flatten()
+    }
+
+    fn spectra(&self, key: &ReadingKey) -> Option<Spectra> {
+        self.spectra_of(key).ok().flatten()
     }
 }

@@ -11,8 +11,8 @@ use super::journal::{self, Journal};
 use super::keys::{self, Place};
 use super::tape::{self, Lines};
 use crate::terms::{
-    Finding, LogPoint, Reading, ReadingKey, Reason, Samples, Sketch, Sketches, SubjectReading, TensorFacts,
-    TensorReading, TrainerState,
+    Finding, LogPoint, Reading, ReadingKey, Reason, Samples, Sketch, Sketches, Spectra, Spectrum,
+    SubjectReading, TensorFacts, TensorReading, TrainerState,
 };
 
 /// Rosters kept decoded. A run has one, or a few where its tensors change.
@@ -25,7 +25,7 @@ const TAPES_MAX: usize = 2;
 pub enum Parts {
     /// Everything that was committed.
     All,
-    /// All but sketches and quantiles.
+    /// All but sketches, quantiles and spectra.
     Small,
 }
 
@@ -100,7 +100,7 @@ impl Shelf {
         codec::read_column(&bytes, subjects).map_err(|error| Error::damaged(what(), error))
     }
 
-    /// A block of sketches or quantiles, from the journal.
+    /// A block of sketches, quantiles or spectra, from the journal.
     fn block<T>(
         &self,
         wanted: &Wanted<'_>,
@@ -108,7 +108,11 @@ impl Shelf {
         read: impl FnOnce(&[u8]) -> Result<Vec<T>, Malformed>,
     ) -> Result<Vec<T>, Error> {
         let what = || {
-            let name = if part == journal::SKETCHES { "sketches" } else { "quantiles" };
+            let name = match part {
+                journal::SKETCHES => "sketches",
+                journal::QUANTILES => "quantiles",
+                _ => "spectra",
+            };
             format!("{name} of {}", wanted.key)
         };
         let place = wanted.journal.place(wanted.entry.number);
@@ -130,6 +134,17 @@ impl Shelf {
         let block = self.block(wanted, journal::SKETCHES, codec::read_sketches)?;
         let named = roster.tensors.iter().zip(block);
         Ok(Some(named.filter_map(|(facts, sketch)| Some((facts.name.clone(), sketch?))).collect()))
+    }
+
+    /// The spectra of a reading by tensor, of those that had one.
+    pub fn spectra(&self, wanted: &Wanted<'_>) -> Result<Spectra, Error> {
+        let roster = self.roster(wanted.database, wanted.entry.place.run, wanted.entry.roster)?;
+        let block = self.block(wanted, journal::SPECTRA, codec::read_spectra)?;
+        let named = roster.tensors.iter().zip(block).filter(|(_, shares)| !shares.is_empty());
+        let spectrum = |(facts, shares): (&TensorFacts, _)| {
+            (facts.name.clone(), Spectrum { step: wanted.key.step, shape: facts.shape.clone(), shares })
+        };
+        Ok(named.map(spectrum).collect())
     }
 
     /// Quantiles of one tensor of a reading.
@@ -161,14 +176,17 @@ impl Shelf {
             }
         }
         let absent = self.absences(wanted, head.absences, roster.len())?;
-        let (mut sketches, mut quantiles) = (Vec::new(), Vec::new());
+        let (mut sketches, mut quantiles, mut spectra) = (Vec::new(), Vec::new(), Vec::new());
         if parts == Parts::All && wanted.entry.kept.sketches {
             sketches = self.block(wanted, journal::SKETCHES, codec::read_sketches)?;
         }
         if parts == Parts::All && wanted.entry.kept.quantiles {
             quantiles = self.block(wanted, journal::QUANTILES, codec::read_quantiles)?;
         }
-        Ok(assemble(wanted.key, head, &roster, Loose { log, samples, absent, sketches, quantiles }))
+        if parts == Parts::All && wanted.entry.kept.spectra {
+            spectra = self.block(wanted, journal::SPECTRA, codec::read_spectra)?;
+        }
+        Ok(assemble(wanted.key, head, &roster, Loose { log, samples, absent, sketches, quantiles, spectra }))
     }
 
     fn absences(&self, wanted: &Wanted<'_>, hash: u64, places: usize) -> Result<Vec<Absent>, Error> {
@@ -217,12 +235,14 @@ struct Loose {
     absent: Vec<Absent>,
     sketches: Vec<Option<Sketch>>,
     quantiles: Vec<Vec<f32>>,
+    spectra: Vec<Vec<f32>>,
 }
 
 fn assemble(key: &ReadingKey, head: Head, roster: &Roster, loose: Loose) -> Reading {
     let mut measured = loose.samples.into_iter().zip(loose.absent);
     let mut sketches = loose.sketches.into_iter();
     let mut quantiles = loose.quantiles.into_iter();
+    let mut spectra = loose.spectra.into_iter();
     let hashes = head.content_hashes.iter().copied().chain(std::iter::repeat(0));
     let tensors = roster.tensors.iter().zip(hashes).zip(measured.by_ref());
     let tensors = tensors.map(|((facts, content_hash), (samples, absent))| TensorReading {
@@ -231,6 +251,7 @@ fn assemble(key: &ReadingKey, head: Head, roster: &Roster, loose: Loose) -> Read
         absent,
         sketch: sketches.next().flatten(),
         quantiles: quantiles.next().unwrap_or_default(),
+        spectrum: spectra.next().unwrap_or_default(),
     });
     let tensors = tensors.collect();
     let subjects = roster.subjects.iter().zip(measured).enumerate();

@@ -240,9 +240,9 @@ pub fn tell_missing(journal: &Journal, book: &Book, damage: &mut Vec<Damage>) {
         let bulk = key
             .as_ref()
             .and_then(|key| book.entry(key))
-            .is_some_and(|entry| entry.kept.sketches || entry.kept.quantiles);
+            .is_some_and(|entry| entry.kept.sketches || entry.kept.quantiles || entry.kept.spectra);
         damage.push(match key {
-            Some(key) if bulk => lost(Some(key), format!("commit {number} is lost in the journal: the reading's samples are whole, its sketches and quantiles are gone")),
+            Some(key) if bulk => lost(Some(key), format!("commit {number} is lost in the journal: the reading's samples are whole, its sketches, quantiles and spectra are gone")),
             Some(key) => lost(Some(key), format!("commit {number} is lost in the journal: the reading is whole, but has no second copy")),
             None if book.knows(number) => lost(None, format!("commit {number} is lost in the journal: what it held has no second copy")),
             None => lost(None, format!("commit {number} is lost: what it held is not known")),

@@ -87,6 +87,8 @@ pub struct Compacted {
     pub sketches_thinned: u64,
     /// Readings whose quantiles went by the retention that is set.
     pub quantiles_thinned: u64,
+    /// Readings whose spectra went because newer ones of the same matrices took their place.
+    pub spectra_thinned: u64,
     /// Readings that lost the samples of a tier by the retention that is set.
     pub samples_thinned: u64,
 }
@@ -146,4 +148,6 @@ pub struct RunStats {
     pub sketches_bytes: u64,
     /// Quantiles, in the journal.
     pub quantiles_bytes: u64,
+    /// Spectra, in the journal.
+    pub spectra_bytes: u64,
 }

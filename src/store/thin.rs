@@ -5,6 +5,8 @@
 //! for its place is kept until the stride doubles, and a chart over the run stays even. What a finding rests
 //! on is never thinned: the readings of its opening, its resolution and its last good step, and the one
 //! before its opening.
+//!
+//! Spectra have no retention of their own to be set: a newer one of the same matrix takes an older one's place.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::Ordering;
@@ -52,13 +54,15 @@ impl Store {
             attempts.entry((key.run.clone(), key.attempt)).or_default().push((key.clone(), *entry));
         }
         let findings = self.findings(None)?;
+        let newest_spectra = self.with_newest_spectra();
         let mut told = Compacted::default();
         let mut changes = Changes::default();
         let mut kept: Vec<(Entry, bool)> = Vec::new();
         for ((run, attempt), entries) in &attempts {
             let pinned = pinned(entries, findings.iter().filter(|f| f.run == *run && f.attempt == *attempt));
             let thinned = thinned(entries, &pinned, retention);
-            for ((_, before), (entry, is_pinned)) in entries.iter().zip(thinned) {
+            for ((key, before), (mut entry, is_pinned)) in entries.iter().zip(thinned) {
+                entry.kept.spectra &= newest_spectra.contains(key);
                 self.take_away(before, &entry, &mut changes, &mut told);
                 kept.push((entry, is_pinned));
             }
@@ -76,6 +80,7 @@ impl Store {
         }
         told.sketches_thinned += u64::from(before.kept.sketches && !after.kept.sketches);
         told.quantiles_thinned += u64::from(before.kept.quantiles && !after.kept.quantiles);
+        told.spectra_thinned += u64::from(before.kept.spectra && !after.kept.spectra);
         let tiers: Vec<usize> =
             (0..3).filter(|&tier| before.kept.tiers[tier] && !after.kept.tiers[tier]).collect();
         told.samples_thinned += u64::from(!tiers.is_empty());

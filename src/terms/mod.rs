@@ -28,7 +28,7 @@ pub use dtype::Dtype;
 pub use finding::{Evidence, Finding, FindingId, Severity};
 pub use history::{History, Point};
 pub use identity::{Attempt, ReadingKey, RunId, Step, Subject};
-pub use memory::{Memory, NoMemory, Sketches};
+pub use memory::{Memory, NoMemory, Sketches, Spectra, Spectrum};
 pub use metric::{Family, MetricDef, MetricName, SubjectKind, Tier, Unit};
 pub use model::{AttentionParts, Category, HeadAxis, HeadPart, Meaning, ModelMap, Role};
 pub use outcome::{Problem, ProblemKind, Reason};

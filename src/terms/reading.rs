@@ -98,6 +98,8 @@ pub struct TensorReading {
     pub sketch: Option<Sketch>,
     /// Quantiles at (i + 1/2) / n, ascending: histogram memory, where it was asked for.
     pub quantiles: Vec<f32>,
+    /// Singular values over their sum, largest first: empty where the full spectrum was not had.
+    pub spectrum: Vec<f32>,
 }
 
 /// Values of a head, a layer or the model.

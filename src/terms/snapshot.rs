@@ -92,8 +92,8 @@ pub struct Carried {
 }
 
 impl Reading {
-    /// The same reading with carried values where its own were not in the budget, and then without sketches and
-    /// quantiles: of these nobody needs a second copy.
+    /// The same reading with carried values where its own were not in the budget, and then without sketches,
+    /// quantiles and spectra: of these nobody needs a second copy.
     pub fn with_carried(self: &Arc<Self>, carried: &BTreeMap<Arc<str>, Carried>) -> Arc<Self> {
         if carried.is_empty() {
             return Arc::clone(self);
@@ -108,6 +108,7 @@ impl Reading {
                 absent: tensor.absent.clone(),
                 sketch: None,
                 quantiles: Vec::new(),
+                spectrum: Vec::new(),
             }
         };
         Arc::new(Self {

@@ -248,6 +248,7 @@ impl Series {
             absent: BTreeMap::new(),
             sketch: Some(Sketch { version: 1, values, exact: false }),
             quantiles: Vec::new(),
+            spectrum: Vec::new(),
         }
     }
 

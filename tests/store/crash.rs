@@ -7,14 +7,14 @@ use std::io::{BufRead, BufReader};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use super::make::{Numbers, finding, model_reading, open};
+use super::make::{Numbers, finding, model_reading, open, with_spectra};
 
 const CHILD: &str = "WEIGHBRIDGE_CRASH_CHILD";
 const KILLS: u64 = 50;
 const METRICS: [&str; 3] = ["mean", "std", "ks_statistic"];
 
 fn reading(step: u64) -> weighbridge::terms::Reading {
-    model_reading("r", step, 6, &METRICS, 64)
+    with_spectra(model_reading("r", step, 6, &METRICS, 64))
 }
 
 /// Not a test of its own: what the child does. Commits step after step and says so on standard output.

@@ -7,9 +7,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use weighbridge::store::{Damage, Error, Store};
-use weighbridge::terms::{Attempt, Catalog, Reading, ReadingKey, RunId, Subject};
+use weighbridge::terms::{Attempt, Catalog, Reading, ReadingKey, RunId, Subject, TensorReading};
 
-use super::make::{Numbers, finding, key, model_reading, open, settings};
+use super::make::{Numbers, finding, key, model_reading, open, settings, with_spectra};
 
 const FLIPS: u64 = 60;
 const STRETCHES: u64 = 30;
@@ -23,7 +23,12 @@ fn reading_key(index: u64) -> ReadingKey {
 }
 
 fn reading(index: u64) -> Reading {
-    model_reading("r", index * 100, 12, &METRICS, 96)
+    // An odd step for every second reading, so that all tensors have their turn.
+    let mut reading = model_reading("r", index * 100, 12, &METRICS, 96);
+    reading.key.step.0 = index;
+    reading = with_spectra(reading);
+    reading.key = reading_key(index);
+    reading
 }
 
 fn fill(dir: &Path) {
@@ -66,7 +71,7 @@ struct Tally {
     told: u64,
     /// Readings that came back whole, to the bit.
     whole: u64,
-    /// Readings without their sketches or quantiles, said by name.
+    /// Readings without their sketches, quantiles or spectra, said by name.
     without_bulk: u64,
     /// Readings that are gone, said by name or by the number of their commit.
     lost: u64,
@@ -183,14 +188,18 @@ fn check(dir: &Path, place: &str, tally: &mut Tally) {
     tally.places_whole += u64::from(count(Fate::Whole) == READINGS);
 }
 
-/// True where a reading is as it was committed, but for sketches or quantiles that are gone as a whole.
+/// True where a reading is as it was committed, but for sketches, quantiles or spectra that are gone as a whole.
 fn is_left(found: Reading, index: u64) -> bool {
     let expected = reading(index);
     let mut rest = expected.clone();
     let pairs = || found.tensors.iter().zip(&expected.tensors);
     let sketches = pairs().all(|(left, right)| left.sketch == right.sketch);
     let quantiles = pairs().all(|(left, right)| left.quantiles == right.quantiles);
+    let spectra = pairs().all(|(left, right)| left.spectrum == right.spectrum);
     for tensor in &mut rest.tensors {
+        if !spectra {
+            tensor.spectrum = Vec::new();
+        }
         if !sketches {
             tensor.sketch = None;
         }
@@ -198,7 +207,7 @@ fn is_left(found: Reading, index: u64) -> bool {
             tensor.quantiles = Vec::new();
         }
     }
-    found == rest && !(sketches && quantiles)
+    found == rest && !(sketches && quantiles && spectra)
 }
 
 /// True where the damage names this reading: by run and step, or by its commit's number, of which reading 7 has 7.
@@ -236,6 +245,7 @@ fn fate(store: &Store, index: u64, place: &str) -> Fate {
         Err(other) => panic!("{place}: {other}"),
     };
     check_sketches(store, &expected, fate, place);
+    check_spectra(store, &expected, fate, place);
     fate
 }
 
@@ -250,6 +260,26 @@ fn check_sketches(store: &Store, expected: &Reading, fate: Fate, place: &str) {
             }
         }
         Ok(None) => assert_eq!(fate, Fate::Lost, "{place}: sketches of {} are missing unsaid", expected.key),
+        Err(Error::Lost { what, .. }) => {
+            assert_eq!(fate, Fate::WithoutBulk, "{place}: {what}");
+            assert!(what.contains(&expected.key.to_string()), "{place}: {what} does not name its reading");
+        }
+        Err(other) => panic!("{place}: {other}"),
+    }
+}
+
+/// The spectra by themselves, likewise.
+fn check_spectra(store: &Store, expected: &Reading, fate: Fate, place: &str) {
+    match store.spectra_of(&expected.key) {
+        Ok(Some(found)) => {
+            let with = expected.tensors.iter().filter(|tensor| !tensor.spectrum.is_empty());
+            assert_eq!(found.len(), with.clone().count(), "{place}: {}", expected.key);
+            let same = |tensor: &TensorReading| {
+                found.get(&tensor.facts.name).is_some_and(|found| found.shares == tensor.spectrum)
+            };
+            assert!(with.into_iter().all(same), "{place}: a wrong spectrum");
+        }
+        Ok(None) => assert_eq!(fate, Fate::Lost, "{place}: spectra of {} are missing unsaid", expected.key),
         Err(Error::Lost { what, .. }) => {
             assert_eq!(fate, Fate::WithoutBulk, "{place}: {what}");
             assert!(what.contains(&expected.key.to_string()), "{place}: {what} does not name its reading");

@@ -94,13 +94,15 @@ fn any_tensor() -> impl Strategy<Value = TensorReading> {
         btree_map(any_metric(), any_reason(), 0..4),
         any_sketch(),
         vec(any::<f32>(), 0..9),
+        vec(any::<f32>(), 0..9),
     )
-        .prop_map(|(facts, samples, absent, sketch, quantiles)| TensorReading {
+        .prop_map(|(facts, samples, absent, sketch, quantiles, spectrum)| TensorReading {
             facts,
             samples,
             absent,
             sketch,
             quantiles,
+            spectrum,
         })
 }
 
@@ -257,6 +259,7 @@ pub fn model_reading(
             } else {
                 Vec::new()
             },
+            spectrum: Vec::new(),
         }
     };
     let mut list = Vec::new();
@@ -304,6 +307,24 @@ pub fn model_reading(
         problems: Vec::new(),
         previous: None,
     }
+}
+
+/// The same reading with a spectrum in every second of its tensors: the even ones at even steps.
+pub fn with_spectra(mut reading: Reading) -> Reading {
+    let step = reading.key.step.0;
+    let whose_turn =
+        reading.tensors.iter_mut().enumerate().filter(|(index, _)| *index as u64 % 2 == step % 2);
+    for (index, tensor) in whose_turn {
+        let mut numbers = Numbers(step << 8 | index as u64);
+        let mut share = 0.05;
+        tensor.spectrum = (0..48)
+            .map(|_| {
+                share *= 1.0 - 0.02 * (numbers.next() >> 40) as f32 / (1 << 24) as f32;
+                share
+            })
+            .collect();
+    }
+    reading
 }
 
 /// A finding of a run, opened at a step.

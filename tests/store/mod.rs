@@ -9,4 +9,5 @@ mod make;
 mod round_trip;
 mod said;
 mod sizes;
+mod spectra;
 mod upgrade;

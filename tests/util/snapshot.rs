@@ -25,6 +25,7 @@ pub fn tensor(name: &str, role: Role, layer: Option<u32>, samples: Samples) -> T
         absent: BTreeMap::new(),
         sketch: None,
         quantiles: Vec::new(),
+        spectrum: Vec::new(),
     }
 }
 

@@ -13,6 +13,7 @@ mod refusals;
 mod said;
 mod service;
 mod settling;
+mod spectra;
 
 use std::path::Path;
 

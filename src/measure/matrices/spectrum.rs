@@ -8,6 +8,7 @@
 use faer::Par;
 
 use super::budget;
+use super::drift;
 use super::embeddings;
 use super::panel::{Halt, Matrix, Scratch};
 use super::products::{self, Products};
@@ -88,7 +89,16 @@ pub(super) fn tasks<'a>(context: &'a Context<'a>) -> Vec<Task<'a>> {
             (true, false) => Depth::Full,
             (false, _) => Depth::Top,
         };
-        let cost = if depth == Depth::Top { 0.5 * cost } else { cost };
+        let earlier = context.earlier(index).filter(|_| depth != Depth::Top);
+        let earlier = earlier.map(|mut earlier| {
+            earlier.matrix.scale = matrix.scale;
+            earlier
+        });
+        let cost = match (depth, earlier) {
+            (Depth::Top, _) => 0.5 * cost,
+            (_, None) => cost,
+            (_, Some(_)) => 2.0 * cost,
+        };
         tasks.push(Task::of_tensor(index, cost, lack_wanted(deep, is_table), move |scratch, par, sheet| {
             if let Some(reason) = &lacking {
                 full_only().for_each(|name| sheet.lack(name, reason.clone()));
@@ -96,7 +106,11 @@ pub(super) fn tasks<'a>(context: &'a Context<'a>) -> Vec<Task<'a>> {
                     embeddings::lack_spread(reason, sheet);
                 }
             }
-            measure(&matrix, depth, scratch, par, sheet)
+            measure(&matrix, depth, scratch, par, sheet)?;
+            if let Some(earlier) = earlier.as_ref().filter(|_| !sheet.spectrum.is_empty()) {
+                drift::put_against(earlier, scratch, par, sheet);
+            }
+            Ok(())
         }));
     }
     tasks
@@ -176,10 +190,10 @@ fn full(
     let (is_table, with_components) = (depth == Depth::FullOfTable, depth != Depth::Singular);
     let Products { gram, standardized, column_sums } =
         products::products(matrix, with_components, scratch, par)?;
-    let unsolved = Reason::NotApplicable("the eigenvalues did not converge");
+    let unsolved = unsolved();
     let square = gram::squared_norm(&gram);
     let trace = gram::trace(&gram);
-    let mut eigenvalues = eigen::eigenvalues(&gram, par).ok_or(unsolved.clone())?;
+    let eigenvalues = eigen::eigenvalues(&gram, par).ok_or(unsolved.clone())?;
     match (is_table, column_sums) {
         (true, Some(sums)) => embeddings::put_spread(gram, &sums, matrix.rows as f64, sheet),
         (true, None) => {
@@ -187,10 +201,7 @@ fn full(
         }
         (false, _) => drop(gram),
     }
-    if products::is_small(matrix) || is_lossy(&eigenvalues, matrix.long() as u64) {
-        let singular = products::exact_singular_values(matrix, scratch, par)?;
-        eigenvalues = singular.iter().map(|s| s * s).collect();
-    }
+    let eigenvalues = exact_where_lossy(matrix, eigenvalues, scratch, par)?;
     put_top(matrix, trace, eigenvalues[0], sheet);
     put_participation(matrix, trace, square, sheet);
     put_spectrum(matrix, &eigenvalues, sheet);
@@ -204,6 +215,37 @@ fn full(
         lack_components(&Reason::Constant, sheet);
     }
     Ok(())
+}
+
+fn unsolved() -> Reason {
+    Reason::NotApplicable("the eigenvalues did not converge")
+}
+
+/// All singular values and nothing else, as exact as where more is asked for.
+pub(super) fn singular_values(
+    matrix: &Matrix<'_>,
+    scratch: &mut Scratch,
+    par: Par,
+) -> Result<Vec<f64>, Halt> {
+    let Products { gram, .. } = products::products(matrix, false, scratch, par)?;
+    let eigenvalues = eigen::eigenvalues(&gram, par).ok_or(unsolved())?;
+    drop(gram);
+    let eigenvalues = exact_where_lossy(matrix, eigenvalues, scratch, par)?;
+    Ok(eigenvalues.iter().map(|value| value.sqrt()).collect())
+}
+
+/// The eigenvalues, had again without squaring anything where a Gram's rounding could show.
+fn exact_where_lossy(
+    matrix: &Matrix<'_>,
+    eigenvalues: Vec<f64>,
+    scratch: &mut Scratch,
+    par: Par,
+) -> Result<Vec<f64>, Halt> {
+    if !products::is_small(matrix) && !is_lossy(&eigenvalues, matrix.long() as u64) {
+        return Ok(eigenvalues);
+    }
+    let singular = products::exact_singular_values(matrix, scratch, par)?;
+    Ok(singular.iter().map(|s| s * s).collect())
 }
 
 /// Whether the rounding of a Gram matrix could show in a metric.
@@ -290,6 +332,7 @@ fn put_spectrum(matrix: &Matrix<'_>, eigenvalues: &[f64], sheet: &mut Sheet) {
     let rank = shape::effective_rank(&singular).ok_or(Reason::AllZero);
     sheet.put_or("effective_rank", rank.clone());
     sheet.put_or("effective_rank_excess_over_null", rank.map(|rank| rank - null.effective_rank));
+    drift::put_spectrum(&singular, sheet);
     sheet.put("numerical_rank", shape::numerical_rank(&singular, long) as f64);
     // what lies below f64's own rounding is zero, whatever was computed for it
     let floor = singular[0] * long as f64 * f64::EPSILON;

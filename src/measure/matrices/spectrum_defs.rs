@@ -1,5 +1,6 @@
 //! Entries of the spectrum family.
 
+use super::drift::{DRIFT, STEPS};
 use crate::terms::{Family, MetricDef, SubjectKind, Tier, Unit};
 
 const TOP: MetricDef = MetricDef {
@@ -119,6 +120,28 @@ pub(in crate::measure) const DEFS: &[MetricDef] = &[
         source: "Roy and Vetterli 2007; Marchenko and Pastur 1967",
         healthy: "0 within 1 % of the null at initialisation, below 0 after (random matrices of the tests)",
         sick: "back to 0: initialised again; falling while siblings stay: rank collapse",
+        ..FULL
+    },
+    MetricDef {
+        name: DRIFT,
+        unit: Unit::Ratio,
+        help: "How far the singular values, each over their sum, have moved since the matrix's last full spectrum",
+        formula: "1/2 sum |p_i - p'_i|, p_i = s_i / sum s, largest first: the total variation distance; p' as f32, so within 6e-8",
+        source: "\"Stability of Singular Distribution\" (ICML 2026); total variation distance: Levin, Peres and Wilmer 2009",
+        healthy: "settles early and falls with the learning rate: medians of 0.015, 0.009, 0.005, 0.0009 in the quarters of a run, 99 % below 0.10, 0.024, 0.016, 0.012 (checkpoints 25 steps apart of 110 small runs by AdamW and Adafactor, short sides 32 to 64); SGD begins as high as 0.66, fine-tuning lies ten times lower; two draws of noise are 0.9 / short side apart",
+        sick: "7 to 12 times its siblings' median from the first checkpoint on, and staying there: a slow rank collapse (all five recorded); one jump to 0.4 to 0.6: rank collapse, to 0.1 to 0.25: initialised again; a switch to garbage data 1.1 to 1.9 times what it was; neither scaling nor turning shows",
+        cost: "none beside the singular values; a remembered spectrum takes some 3 bytes a value. `inspect --previous` decomposes both matrices",
+        ..FULL
+    },
+    MetricDef {
+        name: STEPS,
+        unit: Unit::Count,
+        help: "Steps between the two spectra that singular_distribution_drift compares: full spectra are had in turns",
+        formula: "step of this checkpoint minus step of the last one in whose budget the matrix was",
+        source: "definition",
+        healthy: "the same at every turn: one interval of checkpoints where the budget holds all matrices, else as many as there are turns",
+        sick: "not a sign by itself: compare drifts of equal steps",
+        cost: "none",
         ..FULL
     },
     MetricDef {

@@ -7,7 +7,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use faer::Par;
 
-use super::panel::{Halt, Scratch};
+use super::drift::Earlier;
+use super::panel::{Halt, Matrix, Scratch};
 use crate::measure::kernels::eigen::parallelism;
 use crate::measure::sheet::Sheet;
 use crate::measure::{Plan, job};
@@ -23,6 +24,8 @@ pub(super) struct Context<'a> {
     pub(super) plan: &'a Plan,
     /// What tier 1 found, by index in the source; none where the tensor could not be read.
     readings: Vec<Option<&'a TensorReading>>,
+    /// The checkpoint before, its tensors by name, and the steps since, where its matrices are to be looked at too.
+    before: Option<(&'a dyn BlockSource, HashMap<&'a str, usize>, u64)>,
 }
 
 impl<'a> Context<'a> {
@@ -36,7 +39,25 @@ impl<'a> Context<'a> {
         let by_name: HashMap<&str, &TensorReading> =
             tensors.iter().map(|reading| (&*reading.facts.name, reading)).collect();
         let readings = source.tensors().iter().map(|info| by_name.get(&*info.name).copied()).collect();
-        Self { source, map, plan, readings }
+        Self { source, map, plan, readings, before: None }
+    }
+
+    /// Also looks at the matrices of the checkpoint before, so many steps ago.
+    pub(super) fn with_before(mut self, source: &'a dyn BlockSource, steps: u64) -> Self {
+        let by_name = source.tensors().iter().enumerate().map(|(index, info)| (&*info.name, index)).collect();
+        self.before = Some((source, by_name, steps));
+        self
+    }
+
+    /// The matrix of that index as it was in the checkpoint before.
+    pub(super) fn earlier(&self, index: usize) -> Option<Earlier<'a>> {
+        let (source, by_name, steps) = self.before.as_ref()?;
+        let info = &self.source.tensors()[index];
+        let before = *by_name.get(&*info.name)?;
+        if source.tensors()[before].shape != info.shape {
+            return None;
+        }
+        Some(Earlier { matrix: Matrix::of(*source, before)?, steps: *steps })
     }
 
     /// Tensors that tier 1 could read, with their meaning, in file order.
@@ -92,7 +113,7 @@ pub(super) struct Finished {
 
 /// The values of a layer that a task has found.
 pub(super) fn of_layer(layer: u32, sheet: Sheet) -> SubjectReading {
-    let Sheet { samples, absent } = sheet;
+    let Sheet { samples, absent, .. } = sheet;
     SubjectReading { subject: Subject::Layer(layer), samples, lists: Default::default(), absent }
 }
 

@@ -55,6 +55,8 @@ pub struct Head {
     pub sketches: bool,
     /// True when a block of quantiles was written with it.
     pub quantiles: bool,
+    /// True when a block of spectra was written with it.
+    pub spectra: bool,
 }
 
 impl Head {
@@ -88,6 +90,7 @@ impl Head {
             previous: reading.previous,
             sketches: reading.tensors.iter().any(|tensor| tensor.sketch.is_some()),
             quantiles: reading.tensors.iter().any(|tensor| !tensor.quantiles.is_empty()),
+            spectra: reading.tensors.iter().any(|tensor| !tensor.spectrum.is_empty()),
         }
     }
 
@@ -132,7 +135,7 @@ pub fn write_head(head: &Head) -> Vec<u8> {
     writer.list(&head.remarks, |writer, remark| writer.text(remark));
     writer.list(&head.problems, write_problem);
     writer.optional(head.previous, |writer, step| writer.varint(step.0));
-    writer.u8(u8::from(head.sketches) | u8::from(head.quantiles) << 1);
+    writer.u8(u8::from(head.sketches) | u8::from(head.quantiles) << 1 | u8::from(head.spectra) << 2);
     writer.0
 }
 
@@ -165,9 +168,10 @@ pub fn read_head(bytes: &[u8]) -> Result<Head, Malformed> {
         previous: reader.optional(Reader::varint)?.map(Step),
         sketches: false,
         quantiles: false,
+        spectra: false,
     };
     let blocks = reader.u8()?;
-    (head.sketches, head.quantiles) = (blocks & 1 == 1, blocks & 2 == 2);
+    (head.sketches, head.quantiles, head.spectra) = (blocks & 1 != 0, blocks & 2 != 0, blocks & 4 != 0);
     reader.end()?;
     Ok(head)
 }

@@ -1,4 +1,4 @@
-//! Sketches and quantiles of all tensors of one reading: one value each, because they are large, are
+//! Sketches, quantiles and spectra of all tensors of one reading: one value each, because they are large, are
 //! written together and read together.
 
 use super::planes::{read_f32s, write_f32s};
@@ -53,6 +53,24 @@ pub fn read_quantiles(bytes: &[u8]) -> Result<Vec<Vec<f32>>, Malformed> {
     Ok(quantiles)
 }
 
+/// Writes one spectrum a tensor, by place in the roster; empty where it had none.
+pub fn write_spectra<'a>(spectra: impl ExactSizeIterator<Item = &'a [f32]>) -> Vec<u8> {
+    let mut writer = Writer::default();
+    writer.u8(FORM);
+    writer.varint(spectra.len() as u64);
+    spectra.for_each(|values| write_f32s(&mut writer, values));
+    writer.0
+}
+
+/// Reads one spectrum a tensor, by place in the roster.
+pub fn read_spectra(bytes: &[u8]) -> Result<Vec<Vec<f32>>, Malformed> {
+    let mut reader = Reader(bytes);
+    reader.form(FORM)?;
+    let spectra = reader.list(read_f32s)?;
+    reader.end()?;
+    Ok(spectra)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -75,9 +93,18 @@ mod tests {
         }
 
         #[test]
+        fn spectra_come_back(bits: Vec<Vec<u32>>) {
+            let spectra: Vec<Vec<f32>> =
+                bits.into_iter().map(|bits| bits.into_iter().map(f32::from_bits).collect()).collect();
+            let read = read_spectra(&write_spectra(spectra.iter().map(Vec::as_slice))).unwrap();
+            prop_assert_eq!(format!("{read:?}"), format!("{spectra:?}"));
+        }
+
+        #[test]
         fn arbitrary_bytes_never_panic(bytes: Vec<u8>) {
             let _ = read_sketches(&bytes);
             let _ = read_quantiles(&bytes);
+            let _ = read_spectra(&bytes);
         }
     }
 }

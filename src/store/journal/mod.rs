@@ -2,7 +2,7 @@
 //!
 //! sled notices damage and then forgets what came after it. So a commit is first written here and
 //! synced, and is done from that moment on; the database is what the journal says, in a form that can be
-//! searched, and is made from it again where it is behind, damaged or gone. Sketches and quantiles, the bulk
+//! searched, and is made from it again where it is behind, damaged or gone. Sketches, quantiles and spectra, the bulk
 //! of a commit, lie here only.
 
 mod record;
@@ -14,7 +14,7 @@ use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
-pub use record::{CHANGES, Decoded, Header, Kind, PARTS, QUANTILES, SKETCHES, encode};
+pub use record::{CHANGES, Decoded, Header, Kind, PARTS, QUANTILES, SKETCHES, SPECTRA, encode};
 pub use segment::{Found, scan};
 use xxhash_rust::xxh3::xxh3_64;
 

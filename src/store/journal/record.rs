@@ -1,7 +1,7 @@
 //! One record of the journal: a commit, with enough beside it to notice any damage and to undo a small one.
 //!
 //! ```text
-//! header 128 | body: changes, sketches, quantiles | CRC-32 of each chunk | XOR of all chunks | header again 128
+//! header 128 | body: changes, sketches, quantiles, spectra | CRC-32 of each chunk | XOR of all chunks | header again 128
 //! ```
 //!
 //! The header says lengths and hashes of the parts and has a check of its own; it stands at both ends, so
@@ -19,7 +19,7 @@ const END: &[u8; 8] = b"WBRECEND";
 pub const MAGIC: &[u8; 5] = b"WBREC";
 const FORM: u8 = 1;
 
-/// Parts of a body. The fourth is for a later version.
+/// Parts of a body.
 pub const PARTS: usize = 4;
 /// Puts and removals in the database.
 pub const CHANGES: usize = 0;
@@ -27,6 +27,8 @@ pub const CHANGES: usize = 0;
 pub const SKETCHES: usize = 1;
 /// Quantiles of the reading.
 pub const QUANTILES: usize = 2;
+/// Spectra of the reading. Programs before it left this part empty.
+pub const SPECTRA: usize = 3;
 
 /// Bodies from this size on are cut into large chunks; below it, a large chunk's parity would weigh more
 /// than what it protects.
