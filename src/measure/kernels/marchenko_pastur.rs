@@ -147,7 +147,7 @@ mod tests {
         let values = gaussian(rows * columns, seed);
         let mut gram = Mat::zeros(rows, rows);
         accumulate(&mut gram, MatRef::from_column_major_slice(&values, rows, columns), Par::Seq);
-        eigenvalues(&gram, Par::Seq).unwrap()
+        eigenvalues(gram, Par::Seq).unwrap()
     }
 
     #[test]

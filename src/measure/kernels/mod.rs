@@ -7,4 +7,5 @@ pub mod marchenko_pastur;
 pub mod noise;
 pub mod null;
 pub mod spectrum;
+pub mod tridiagonal;
 pub mod ward;

@@ -193,14 +193,14 @@ fn full(
     let unsolved = unsolved();
     let square = gram::squared_norm(&gram);
     let trace = gram::trace(&gram);
-    let eigenvalues = eigen::eigenvalues(&gram, par).ok_or(unsolved.clone())?;
     match (is_table, column_sums) {
-        (true, Some(sums)) => embeddings::put_spread(gram, &sums, matrix.rows as f64, sheet),
+        (true, Some(sums)) => embeddings::put_spread(gram.clone(), &sums, matrix.rows as f64, sheet),
         (true, None) => {
             embeddings::lack_spread(&Reason::NotApplicable("fewer tokens than dimensions"), sheet)
         }
-        (false, _) => drop(gram),
+        (false, _) => {}
     }
+    let eigenvalues = eigen::eigenvalues(gram, par).ok_or(unsolved.clone())?;
     let eigenvalues = exact_where_lossy(matrix, eigenvalues, scratch, par)?;
     put_top(matrix, trace, eigenvalues[0], sheet);
     put_participation(matrix, trace, square, sheet);
@@ -210,7 +210,7 @@ fn full(
     }
     let components = standardized.ok_or(unsolved.clone())?;
     if gram::trace(&components) > 0.0 {
-        put_components(matrix, &eigen::eigenvalues(&components, par).ok_or(unsolved)?, sheet);
+        put_components(matrix, &eigen::eigenvalues(components, par).ok_or(unsolved)?, sheet);
     } else {
         lack_components(&Reason::Constant, sheet);
     }
@@ -228,8 +228,7 @@ pub(super) fn singular_values(
     par: Par,
 ) -> Result<Vec<f64>, Halt> {
     let Products { gram, .. } = products::products(matrix, false, scratch, par)?;
-    let eigenvalues = eigen::eigenvalues(&gram, par).ok_or(unsolved())?;
-    drop(gram);
+    let eigenvalues = eigen::eigenvalues(gram, par).ok_or(unsolved())?;
     let eigenvalues = exact_where_lossy(matrix, eigenvalues, scratch, par)?;
     Ok(eigenvalues.iter().map(|value| value.sqrt()).collect())
 }
