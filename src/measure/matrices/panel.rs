@@ -7,6 +7,10 @@ use crate::terms::{BlockSource, Reason, SourceError, TensorInfo};
 /// few panels each stay far below the memory that is promised.
 const PANEL_ELEMENTS: usize = 256 * 1024;
 
+/// Bytes that are read at once where panels are columns: in the file these are a short piece of each row, and each
+/// piece is a read of its own. So several panels' pieces are read in one, and decoded panel by panel.
+const SLAB_BYTES: usize = 4 << 20;
+
 /// Why a matrix's metrics stop: the file went away, or the numbers do not allow them.
 #[derive(Debug)]
 pub(super) enum Halt {
@@ -111,24 +115,39 @@ impl<'a> Matrix<'a> {
         Ok(())
     }
 
-    /// Reads `count` columns from `start` on, all rows, into `scratch.values`: rows × count.
-    pub(super) fn read_columns(&self, start: usize, count: usize, scratch: &mut Scratch) -> Result<(), Halt> {
-        if count == self.columns {
-            return self.read_rows(0, self.rows, scratch);
-        }
+    /// Reads the bytes of `count` columns from `start` on, all rows, into `scratch.bytes`: rows × count.
+    fn read_column_bytes(&self, start: usize, count: usize, scratch: &mut Scratch) -> Result<(), Halt> {
         let width = self.info.dtype.bytes();
         scratch.bytes.resize(count * self.rows * width, 0);
+        if count == self.columns {
+            self.source.read(self.tensor, 0, &mut scratch.bytes)?;
+            return Ok(());
+        }
         for (row, piece) in scratch.bytes.chunks_exact_mut((count * width).max(1)).enumerate() {
             let offset = ((row * self.columns + start) * width) as u64;
             self.source.read(self.tensor, offset, piece)?;
         }
-        self.decode(scratch);
         Ok(())
     }
 
     fn decode(&self, scratch: &mut Scratch) {
         scratch.values.clear();
         decode::to_f64(self.info.dtype, &scratch.bytes, &mut scratch.values);
+        self.rescale(scratch);
+    }
+
+    /// Decodes `count` of the `columns` columns that were read, from the `start`-th of these on: rows × count.
+    fn decode_columns(&self, start: usize, count: usize, columns: usize, scratch: &mut Scratch) {
+        let width = self.info.dtype.bytes();
+        scratch.values.clear();
+        for row in scratch.bytes.chunks_exact((columns * width).max(1)) {
+            let piece = &row[start * width..(start + count) * width];
+            decode::to_f64(self.info.dtype, piece, &mut scratch.values);
+        }
+        self.rescale(scratch);
+    }
+
+    fn rescale(&self, scratch: &mut Scratch) {
         if self.scale != 1.0 {
             scratch.values.iter_mut().for_each(|value| *value /= self.scale);
         }
@@ -164,11 +183,50 @@ impl<'a> Matrix<'a> {
         scratch: &mut Scratch,
         mut visit: impl FnMut(usize, &mut [f64]) -> Result<(), Halt>,
     ) -> Result<(), Halt> {
-        for start in (0..self.columns).step_by(panel) {
-            let count = panel.min(self.columns - start);
-            self.read_columns(start, count, scratch)?;
-            visit(count, &mut scratch.values)?;
+        let fitting = SLAB_BYTES / (self.rows * self.info.dtype.bytes()).max(1);
+        let slab = (fitting / panel * panel).max(panel);
+        for first in (0..self.columns).step_by(slab) {
+            let columns = slab.min(self.columns - first);
+            self.read_column_bytes(first, columns, scratch)?;
+            for start in (0..columns).step_by(panel) {
+                let count = panel.min(columns - start);
+                self.decode_columns(start, count, columns, scratch);
+                visit(count, &mut scratch.values)?;
+            }
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::Ordering;
+
+    use super::*;
+    use crate::measure::testing::{InMemory, Random};
+    use crate::terms::Dtype;
+
+    /// Panels that divide neither slab nor matrix, of a matrix of several slabs, and of one that is read whole.
+    #[test]
+    fn columns_come_in_order_and_are_read_once() {
+        for (rows, columns, panel) in [(3000, 3100, 87), (7, 30, 4), (5, 3, 8), (1, 100, 100)] {
+            let mut random = Random(rows as u64);
+            let bytes: Vec<u8> = (0..rows * columns).map(|_| random.bits() as u8).collect();
+            let source = InMemory::one(Dtype::U8, &[rows as u64, columns as u64], bytes.clone());
+            let matrix = Matrix { scale: 2.0, ..Matrix::of(&source, 0).unwrap() };
+            let (mut first, mut largest) = (0, 0);
+            let visit = |count: usize, values: &mut [f64]| {
+                assert_eq!(values.len(), rows * count);
+                for (row, piece) in values.chunks_exact(count).enumerate() {
+                    let want = &bytes[row * columns + first..][..count];
+                    assert!(piece.iter().zip(want).all(|(got, want)| *got == f64::from(*want) / 2.0));
+                }
+                (first, largest) = (first + count, largest.max(count));
+                Ok(())
+            };
+            matrix.each_column_panel(panel, &mut Scratch::default(), visit).unwrap();
+            assert_eq!((first, largest), (columns, panel.min(columns)));
+            assert_eq!(source.read.load(Ordering::Relaxed), (rows * columns) as u64);
+        }
     }
 }

@@ -56,8 +56,10 @@ fn over_rows(
     let mut column_sums = vec![0.0; columns];
     matrix.each_row_panel(scratch, |_, values| {
         gram::accumulate(&mut sum, transposed(values, columns), par);
-        for row in values.chunks_exact(columns) {
-            column_sums.iter_mut().zip(row).for_each(|(sum, x)| *sum += x);
+        if standardized {
+            for row in values.chunks_exact(columns) {
+                column_sums.iter_mut().zip(row).for_each(|(sum, x)| *sum += x);
+            }
         }
         Ok(())
     })?;
