@@ -53,8 +53,8 @@ pub const VIEWS_RATIO_MAX: u64 = 16;
 pub const VIEWS_BYTES_FREE: u64 = 64 << 20;
 /// Most chunks of one tensor: one a rank of a large job.
 pub const CHUNKS_MAX: usize = 16_384;
-/// Largest piece that is read at once to pick strided elements from.
-pub const GATHER_BYTES_MAX: u64 = 1 << 20;
+/// Largest piece that is read at once to pick elements from: it stays in a core's second cache.
+pub const GATHER_BYTES_MAX: u64 = 64 << 10;
 /// Longest text header of a numpy array. numpy itself warns beyond 10,000.
 pub const ARRAY_HEADER_BYTES_MAX: u64 = 64 << 10;
 /// Most bytes of a GGUF header that are read past: the largest vocabularies take some 20 MB.

@@ -163,7 +163,7 @@ fn rows() -> Vec<Row> {
         (
             &["GATHER_BYTES_MAX"],
             "a piece that is read at once to pick strided elements from",
-            mebibytes(GATHER_BYTES_MAX),
+            format!("{} KiB", GATHER_BYTES_MAX >> 10),
             &["a_stride_wider_than_a_piece"],
         ),
         (

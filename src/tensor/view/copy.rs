@@ -17,10 +17,8 @@ const RUN_BYTES_DIRECT: u64 = 64 << 10;
 /// Runs at least this long are read many at a time, each to its place. For shorter ones the system takes longer to
 /// go from place to place than a second copy takes.
 const RUN_BYTES_SPREAD: u64 = 2048;
-/// A stretch of which most is wanted is read in parts that stay in the second cache.
-const BAND_BYTES: u64 = 64 << 10;
-/// A larger piece may hold this many times the bytes that are wanted of it.
-const GATHER_WASTE_MAX: u64 = 8;
+/// Bytes that are copied in the time of one call: so much more may be read for each run that needs no call of its own.
+const CALL_BYTES: u64 = 4096;
 
 /// Copies from one piece into one buffer.
 pub struct Copier<'a> {
@@ -135,9 +133,10 @@ impl<'a> Copier<'a> {
 
     fn fits(&self, axes: &[Axis]) -> bool {
         let wanted: u64 = axes.iter().map(|axis| axis.size).product();
-        let span = span(axes);
-        let bytes_max = if span <= 2 * wanted { BAND_BYTES } else { GATHER_BYTES_MAX };
-        span == 1 || (span * self.element_bytes <= bytes_max && span <= GATHER_WASTE_MAX * wanted)
+        let run = axes.first().filter(|axis| axis.from == 1).map_or(1, |axis| axis.size);
+        let (span, run_bytes) = (span(axes), run * self.element_bytes);
+        let bytes = span * self.element_bytes;
+        span == 1 || (bytes <= GATHER_BYTES_MAX && bytes <= wanted / run * (CALL_BYTES + run_bytes))
     }
 
     fn pick(&mut self, from: u64, to: u64, axes: &[Axis]) -> Result<(), SourceError> {
