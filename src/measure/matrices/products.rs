@@ -53,9 +53,9 @@ fn over_rows(
 ) -> Result<Products, Halt> {
     let columns = matrix.columns;
     let mut sum = Mat::zeros(columns, columns);
-    let mut column_sums = vec![0.0; columns];
+    let (mut column_sums, mut turned) = (vec![0.0; columns], Vec::new());
     matrix.each_row_panel(scratch, |_, values| {
-        gram::accumulate(&mut sum, transposed(values, columns), par);
+        gram::accumulate_rows(&mut sum, values, &mut turned, par);
         if standardized {
             for row in values.chunks_exact(columns) {
                 column_sums.iter_mut().zip(row).for_each(|(sum, x)| *sum += x);
@@ -119,13 +119,13 @@ fn standardized_by_columns(matrix: &Matrix<'_>, scratch: &mut Scratch, par: Par)
         .zip(&bounds)
         .map(|(variance, (low, high))| if low == high { 0.0 } else { 1.0 / variance.sqrt() })
         .collect();
-    let mut sum = Mat::zeros(columns, columns);
+    let (mut sum, mut turned) = (Mat::zeros(columns, columns), Vec::new());
     matrix.each_row_panel(scratch, |_, values| {
         for (index, x) in values.iter_mut().enumerate() {
             let column = index % columns;
             *x = (*x - means[column]) * inverse[column];
         }
-        gram::accumulate(&mut sum, transposed(values, columns), par);
+        gram::accumulate_rows(&mut sum, values, &mut turned, par);
         Ok(())
     })?;
     Ok(sum)
@@ -156,11 +156,6 @@ fn standardize_columns(values: &mut [f64], count: usize) {
     for row in values.chunks_exact_mut(count) {
         row.iter_mut().zip(&scales).for_each(|(x, scale)| *x *= scale);
     }
-}
-
-/// Row-major rows as a columns × rows view.
-fn transposed(values: &[f64], columns: usize) -> MatRef<'_, f64> {
-    MatRef::from_column_major_slice(values, columns, values.len() / columns)
 }
 
 /// True where the matrix is so small that its own decomposition is the quickest and most exact way.
