@@ -14,10 +14,10 @@ pub static RULE: Rule = Rule {
         severity: Severity::Critical,
         proof: Proof::Structure,
         summary: "a matrix loses the directions it works in",
-        what: "Either the natural logarithm of `effective_rank` fell by more than `fall_min` beyond its own pace, and by more than one and a half times the worst excursion of any matrix of the run; or the matrix moved as training does not move it while effective rank, participation ratio and stable rank fell together; or falls that are each too small for that added up: a CUSUM of its pace against the 16 intervals before the newest eight, after what all matrices share is taken away and with the scale pooled over them, is beyond 12 scales (of matrices whose short side is at least 16: in smaller ones, such as a low-rank adapter's factors, one direction that grows while it learns takes as much; see `adapter_collapse`), and both this fall and that of the natural logarithm of `participation_ratio` are beyond `fall_min`. Where the newest eight checkpoints have a trend, the finding says when the rank reaches 1 at that pace.",
+        what: "Either the natural logarithm of `effective_rank` fell by more than `fall_min` beyond its own pace, and by more than one and a half times the worst excursion of any matrix of the run; or the matrix moved as training does not move it while effective rank, participation ratio and stable rank fell together; or falls that are each too small for that added up: a CUSUM of its pace against the 16 intervals before the newest eight, after what all matrices share is taken away and with the scale pooled over them, is beyond 12 scales (of matrices whose short side is at least 16: in smaller ones, such as a low-rank adapter's factors, one direction that grows while it learns takes as much; see `adapter_collapse`), both this fall and that of the natural logarithm of `participation_ratio` are beyond `fall_min`, and what lies beside the strongest direction (rms times the root of 1 less one over `stable_rank`) shrank: where it kept its size, one direction grew and none was lost. Where the newest eight checkpoints have a trend, the finding says when the rank reaches 1 at that pace.",
         cause: "A low-rank factor written over the full matrix, a penalty that drives weights to few directions, an exploding direction that drowns the others, gradients that pass through a bottleneck.",
         remedy: "Compare the matrix's spectrum with its siblings' (`weighbridge inspect --tier 3`); resume from the last good checkpoint.",
-        evidence: "effective_rank, participation_ratio, stable_rank, update_rms",
+        evidence: "effective_rank, participation_ratio, stable_rank, rms, update_rms",
         parameters: &[Parameter {
             name: "fall_min",
             default: 0.22,
@@ -73,6 +73,7 @@ fn look(view: &View<'_>, parameters: &Parameters<'_>) -> Vec<Sign> {
             && energy.is_none_or(|fall| fall >= effect)
             && !known
             && !few
+            && !is_outgrown(view, matrices[series], drift.intervals)
         {
             hit.push((matrices[series], -drift.change / effect));
         }
@@ -115,6 +116,20 @@ fn short_side(shape: &[u64]) -> u64 {
     let mut sides = shape.to_vec();
     sides.sort_unstable();
     sides.iter().rev().nth(1).copied().unwrap_or(1)
+}
+
+/// Did what lies beside the strongest direction keep its size over so many checkpoints? Then no direction is lost:
+/// one grew while the matrix learned, and only the shares of the others fell.
+fn is_outgrown(view: &View<'_>, tensor: &TensorReading, intervals: usize) -> bool {
+    let beside = |rms: f64, stable_rank: f64| rms * (1.0 - 1.0 / stable_rank).max(0.0).sqrt();
+    let before = |metric| {
+        let past = view.past(tensor, metric).iter().rev();
+        past.clone().nth(intervals.saturating_sub(1)).map(|&value| f64::from(value))
+    };
+    let now = value(tensor, "rms").zip(value(tensor, "stable_rank"));
+    let then = before("rms").zip(before("stable_rank"));
+    now.zip(then)
+        .is_some_and(|((rms, rank), (old_rms, old_rank))| beside(rms, rank) >= beside(old_rms, old_rank))
 }
 
 /// Fall of the natural logarithm of a metric over so many checkpoints.
