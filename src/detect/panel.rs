@@ -173,6 +173,11 @@ impl Panel {
         (newest.is_finite() && trusted.len() == back).then_some(newest - largest)
     }
 
+    /// How many times in a row, up to the newest one, a value was above the one before.
+    pub fn rises(&self, series: usize) -> usize {
+        self.rows[series].windows(2).rev().take_while(|pair| pair[1] > pair[0]).count()
+    }
+
     /// How far the larger of the newest two values lies below the least of the `back` trusted values before them;
     /// none with fewer of them.
     pub fn fall_of_two(&self, series: usize, back: usize) -> Option<f64> {
@@ -222,11 +227,14 @@ impl Panel {
         if !here.is_finite() {
             return f64::NAN;
         }
+        let last = self.clock.len() - 1;
         let mut later: Option<(f64, f64)> = None;
         let mut base = None;
+        let mut earliest = self.clock[point];
         for index in (0..point).rev().filter(|&index| row[index].is_finite()) {
             let (value, time) = (row[index], self.clock[index]);
             base.get_or_insert((value, time));
+            earliest = time;
             match habit {
                 Habit::Level => usual.push(value),
                 Habit::Rate => {
@@ -243,7 +251,13 @@ impl Panel {
         let middle = middle_of(usual);
         match habit {
             Habit::Level => here - middle,
-            Habit::Rate => here - value - middle * (self.clock[point] - time),
+            Habit::Rate => {
+                // A pace that was learnt over less time than it is held against is that much less sure: after a
+                // restart of the schedule the intervals before it were next to no time.
+                let (interval, learnt) = (self.clock[point] - time, time - earliest);
+                let known = if point == last && interval > learnt { learnt / interval } else { 1.0 };
+                known * (here - value - middle * interval)
+            }
         }
     }
 }

@@ -13,7 +13,7 @@ pub static RULE: Rule = Rule {
         severity: Severity::Warning,
         proof: Proof::Structure,
         summary: "the distribution of a matrix's values leaves its own past",
-        what: "`ks_statistic` and `l_kurtosis` of a matrix both leave their own pace in the same direction, each by more than its effect and more than `margin` times the worst excursion of any matrix of the run; or the matrix moved as training does not move it and the movement itself has heavy tails (`update_excess_kurtosis` above `tails_min`). Weights need not be Gaussian: only leaving one's own past counts, and only in a matrix that has not shrunk to a thousandth of its former size.",
+        what: "`ks_statistic` and `l_kurtosis` of a matrix both leave their own pace in the same direction, each by more than its effect and more than `margin` times the worst excursion of any matrix of the run; or the matrix moved as training does not move it and the movement itself has heavy tails (`update_excess_kurtosis` above `tails_min`). What all matrices of a role share is taken away where there are three of them, and what is left must be in the matrix's own values too. Weights need not be Gaussian: only leaving one's own past counts, and only in a matrix that has not shrunk to a thousandth of its former size.",
         cause: "Heavy-tailed noise in the updates (bad gradients from low precision or a broken kernel), a few runaway rows, clipping that was switched off.",
         remedy: "Look at the histogram and the rows of the tensor; compare gradient clipping and precision with before; resume from the last good checkpoint if it goes on.",
         evidence: "ks_statistic, l_kurtosis, update_excess_kurtosis",
@@ -110,18 +110,25 @@ fn drifted<'a>(view: &View<'a>, parameters: &Parameters<'_>) -> Vec<&'a TensorRe
     for siblings in by_role.values() {
         let siblings: Vec<&TensorReading> =
             siblings.iter().copied().filter(|tensor| is_matrix(&tensor.facts)).collect();
-        let of = |metric: &'static str| {
+        // A matrix must leave its own past and not only its siblings': when most of them move, the one that stays has
+        // left the median and nothing else.
+        let of = |metric: &'static str, shared: bool| {
             let panel = Panel::of_tensors(view, &siblings, metric, false, |value, _| value);
-            panel.without_common_mode_if(siblings.len() >= 3).deviations(Habit::Rate)
+            panel.without_common_mode_if(shared && siblings.len() >= 3).deviations(Habit::Rate)
         };
-        let (distance, tails) = (of("ks_statistic"), of("l_kurtosis"));
+        let (distance, tails) = (of("ks_statistic", true), of("l_kurtosis", true));
+        let own = [of("ks_statistic", false), of("l_kurtosis", false)];
         if distance.points < POINTS_MIN || tails.points < POINTS_MIN {
             continue;
         }
         for (series, tensor) in siblings.iter().enumerate() {
             let a = distance.score(series, parameters.get("ks_effect"), margin);
             let b = tails.score(series, parameters.get("l_kurtosis_effect"), margin);
-            let score = a.abs().min(b.abs());
+            let [c, d] =
+                [(&own[0], a, "ks_effect"), (&own[1], b, "l_kurtosis_effect")].map(|(own, side, effect)| {
+                    (own.now[series] * side.signum() / parameters.get(effect)).max(0.0)
+                });
+            let score = a.abs().min(b.abs()).min(c).min(d);
             if score >= 1.0 && !view.previous_tainted(&tensor.facts.name) && has_past(view, tensor) {
                 hit.push((tensor, score));
             }
