@@ -34,6 +34,13 @@ const TURN_MARGIN: f64 = 20.0;
 /// Readings before it is judged: matrices that begin near 0 turn far in the first interval.
 const TURN_READINGS_MIN: u64 = 3;
 
+/// Intervals that tell how far a matrix turns where nothing bounds its steps.
+const TURN_POINTS: usize = 8;
+/// Rises of the speed in a row that show it; chance makes as many once in 120 times.
+const LAG_RISES: usize = 4;
+/// Checkpoints that an average of weights may lag behind.
+const LAG_POINTS: usize = 8;
+
 /// Share of unchanged elements above which a matrix of half precision is moved by rounding.
 const ROUNDED_MIN: f64 = 0.9;
 
@@ -42,6 +49,42 @@ const ROUNDED_MIN: f64 = 0.9;
 fn is_rounding(tensor: &TensorReading) -> bool {
     spacing(tensor.facts.dtype) > spacing(Dtype::F32)
         && value(tensor, "identical_ratio").is_some_and(|ratio| ratio > ROUNDED_MIN)
+}
+
+/// Did the median matrix, over learning-rate time, move faster at each of the newest checkpoints than at the one before?
+/// That is how an average that lags looks in a decay, and nothing that begins at once.
+fn quickens(view: &View<'_>, matrices: &[&TensorReading]) -> bool {
+    let speeds = Panel::of_tensors(view, matrices, "update_rms", true, |rms, interval| rms / interval);
+    speeds.common_mode().rises(0) >= LAG_RISES
+}
+
+/// Times the bound that averaged weights may be beyond it, as an average that lags moves at the learning rate of a while ago:
+/// the largest rate logged over the newest checkpoints, over the interval's own.
+fn lag_most(view: &View<'_>) -> f64 {
+    let points = view.history.points();
+    let since = points.len().checked_sub(LAG_POINTS).map_or(0, |index| points[index].key.step.0);
+    let step = view.schedule.step;
+    let lately = view.trainer().log.iter().filter(|point| (since..=step).contains(&point.step));
+    let rate =
+        lately.filter_map(|point| point.learning_rate).filter(|rate| rate.is_finite()).fold(0.0, f64::max);
+    rate * step.saturating_sub(view.schedule.from_step.unwrap_or(step)) as f64 / view.pace.now
+}
+
+/// The furthest that a matrix turned (one less the cosine) in one of the newest trusted intervals, at the length of this
+/// one: a turn grows with the square of the way.
+fn usual_turn(view: &View<'_>, tensor: &TensorReading) -> Option<f64> {
+    let name = Some(&*tensor.facts.name);
+    let past = view.past(tensor, "cosine_to_previous").iter().enumerate().rev();
+    let turns: Vec<f64> = past
+        .filter(|(point, cosine)| {
+            cosine.is_finite() && view.trusted(*point, name) && (*point == 0 || view.trusted(point - 1, name))
+        })
+        .take(TURN_POINTS)
+        .map(|(point, cosine)| {
+            (1.0 - f64::from(*cosine)) * (view.pace.now / view.pace.intervals[point]).max(1.0).powi(2)
+        })
+        .collect();
+    (turns.len() as u64 >= TURN_READINGS_MIN).then(|| turns.into_iter().fold(0.0, f64::max))
 }
 
 /// What is unusual about the movement of the tensors; 1 and above is beyond the limit.
@@ -89,9 +132,10 @@ impl Motion {
         let points = view.history.points().len();
         let window = points.saturating_sub(REACH_POINTS)..points;
         let tensors = &view.reading.tensors;
-        // Largest reach of any tensor at each point.
+        // Largest reach of any tensor at each point, and of each tensor at any point.
         let mut by_point = vec![f64::NAN; points];
-        for tensor in tensors {
+        let mut by_tensor = vec![f64::NAN; tensors.len()];
+        for (tensor, most) in tensors.iter().zip(&mut by_tensor) {
             let (changes, maxima) = (view.past(tensor, "update_abs_max"), view.past(tensor, "abs_max"));
             for index in window.clone() {
                 let (Some(&change), Some(&abs_max)) = (changes.get(index), maxima.get(index)) else { break };
@@ -107,6 +151,7 @@ impl Motion {
                 );
                 if past.is_finite() {
                     by_point[index] = past.max(by_point[index]);
+                    *most = past.max(*most);
                 }
             }
         }
@@ -124,6 +169,7 @@ impl Motion {
         let seen = by_point.iter().copied().filter(|reach| reach.is_finite());
         let known = seen.clone().count() >= REACH_POINTS_MIN;
         let limit = BOUND_MARGIN * seen.fold(if known { 1.0 } else { REACH_EARLY }, f64::max);
+        let mut reaches = BTreeMap::new();
         for (index, tensor) in tensors.iter().enumerate() {
             let (Some(change), Some(abs_max)) = (value(tensor, "update_abs_max"), value(tensor, "abs_max"))
             else {
@@ -138,8 +184,11 @@ impl Motion {
                 tensor.facts.dtype,
                 view.pace.now,
             );
-            self.impossible.insert(index, now / limit);
+            reaches.insert(index, now);
         }
+        let beyond = median(reaches.iter().map(|(&index, now)| now / by_tensor[index])).unwrap_or(1.0);
+        let lag = if quickens(view, &matrices) { beyond.min(lag_most(view)).max(1.0) } else { 1.0 };
+        self.impossible = reaches.into_iter().map(|(index, now)| (index, now / (lag * limit))).collect();
     }
 
     fn judge_speed(&mut self, view: &View<'_>) {
@@ -161,8 +210,11 @@ impl Motion {
     /// Steps of one size everywhere turn matrices at like paces; under plain SGD a matrix may fade to nothing
     /// and turn at will.
     fn judge_turn(&mut self, view: &View<'_>) {
-        if !self.normalised || view.readings() < TURN_READINGS_MIN {
+        if view.readings() < TURN_READINGS_MIN {
             return;
+        }
+        if !self.normalised {
+            return self.judge_replacement(view);
         }
         let cosine = |tensor: &TensorReading| value(tensor, "cosine_to_previous");
         let matrices = moving(&view.reading.tensors);
@@ -176,6 +228,27 @@ impl Motion {
             {
                 self.turn.insert(index, (1.0 - cosine) / (TURN_MARGIN * usual).max(1e-9));
             }
+        }
+    }
+
+    /// Where steps have no common size, a matrix is held against its own past, and only the whole model: what all
+    /// matrices share is no measure for one when most of them lost their past at once, as in a model of two layers
+    /// that changed places.
+    fn judge_replacement(&mut self, view: &View<'_>) {
+        let matrices = moving(&view.reading.tensors);
+        let turned: BTreeMap<usize, f64> = matrices
+            .iter()
+            .filter_map(|tensor| {
+                let cosine =
+                    value(tensor, "cosine_to_previous").filter(|cosine| *cosine < TURN_COSINE_MAX)?;
+                let trusted = !view.previous_tainted(&tensor.facts.name);
+                let usual = usual_turn(view, tensor).filter(|_| trusted)?;
+                let score = (1.0 - cosine) / (TURN_MARGIN * usual).max(1e-9);
+                (score >= 1.0).then_some((view.position(&tensor.facts.name)?, score))
+            })
+            .collect();
+        if 2 * turned.len() >= matrices.len() {
+            self.turn = turned;
         }
     }
 
