@@ -18,7 +18,7 @@ pub static RULE: Rule = Rule {
         severity: Severity::Warning,
         proof: Proof::Structure,
         summary: "all matrices begin to shrink faster than any usual weight decay shrinks them",
-        what: "The movement of a matrix since the checkpoint before, projected on the matrix itself (size ratio times `cosine_to_previous`, less 1), is what a decay leaves behind: updates move it mostly sideways. The median projection over all matrices inside the layers is below minus `fall_min`, at least nine tenths of them are negative, and, divided by learning-rate time, it implies a decay above `decay_min` and above twice the largest of the window (three intervals must be known). Where the optimizer does not normalise its steps or no learning rate is logged, the median change of the natural logarithm of rms must instead fall by more than `fall_min` below its own pace and by more than three times its worst excursion, in three quarters of the matrices.",
+        what: "The movement of a matrix since the checkpoint before, projected on the matrix itself (size ratio times `cosine_to_previous`, less 1), is what a decay leaves behind: updates move it mostly sideways. The median projection over all matrices inside the layers is below minus `fall_min`, at least nine tenths of them are negative, and, divided by learning-rate time, it implies a decay above `decay_min` and above twice the largest of the window (three intervals must be known); or, where updates make the matrices grow by more than that, the median projection over learning-rate time falls by as much from one interval to the next, and by more than twice its largest fall of the window, in nine tenths of the matrices alike. Where the optimizer does not normalise its steps or no learning rate is logged, the median change of the natural logarithm of rms must instead fall by more than `fall_min` below its own pace and by more than three times its worst excursion, in three quarters of the matrices.",
         cause: "Weight decay or an L2 penalty raised by mistake (a factor 10, a change of units, decay applied twice), a learning rate that multiplies a decoupled decay.",
         remedy: "Compare the optimizer's settings with those before; resume from the last good checkpoint with the old decay.",
         evidence: "rms and cosine_to_previous of all matrices, learning rate",
@@ -56,6 +56,8 @@ const PAST_MIN: usize = 3;
 pub const PAST_MARGIN: f64 = 2.0;
 /// Median cosine to the checkpoint before below which matrices are replaced rather than trained on.
 const COSINE_MIN: f64 = 0.8;
+/// Intervals shorter than this share of the longest are the end of a decay, or a warm-up's first steps.
+const SHORT: f64 = 0.2;
 /// Fewer matrices than this are no majority.
 const MATRICES_MIN: usize = 4;
 
@@ -66,7 +68,9 @@ fn look(view: &View<'_>, parameters: &Parameters<'_>) -> Vec<Sign> {
         return Vec::new();
     }
     if view.motion.normalised {
-        by_projection(view, &matrices, parameters)
+        let shrinking = by_projection(view, &matrices, parameters);
+        let sure = shrinking.as_ref().is_some_and(|sign| sign.score >= 1.0);
+        if sure { shrinking } else { by_fall(view, &matrices, parameters).or(shrinking) }
     } else {
         by_size(view, &matrices, parameters)
     }
@@ -139,6 +143,56 @@ fn by_projection(view: &View<'_>, matrices: &[&TensorReading], parameters: &Para
     sign.confidence = 0.97;
     sign.evidence = vec![evidence(Subject::Model, "rms", Some(-fall), expected)];
     sign.dissent = others(shares.len() - shrinking);
+    Some(sign)
+}
+
+/// What began to shrink may go on growing, where its updates lead outwards by more than the decay takes. The updates' part
+/// of the projection changes slowly, so that what all matrices lose of it in one interval is the decay that was added.
+fn by_fall(view: &View<'_>, matrices: &[&TensorReading], parameters: &Parameters<'_>) -> Option<Sign> {
+    // Held against the newest interval before the fault, for as long as it lasts.
+    let whole = |point: &usize| view.trusted(*point, None) && view.trusted(point - 1, None);
+    let point = (1..view.history.points().len()).rev().take(WINDOW).find(whole)?;
+    let interval = view.pace.intervals[point];
+    let longest = view.pace.intervals.iter().copied().fold(view.pace.now, f64::max);
+    if interval.min(view.pace.now) < SHORT * longest {
+        return None;
+    }
+    let falls: Vec<f64> = matrices
+        .iter()
+        .filter_map(|tensor| {
+            let name = Some(&*tensor.facts.name);
+            let (sizes, cosines) = (view.past(tensor, "rms"), view.past(tensor, "cosine_to_previous"));
+            let size = |point: usize| sizes.get(point).copied().map(f64::from);
+            let last = along(size(point - 1)?, size(point)?, f64::from(*cosines.get(point)?)) / interval;
+            let before = view.last(tensor, "rms")?;
+            let now = along(before, value(tensor, "rms")?, value(tensor, "cosine_to_previous")?);
+            (view.trusted(point, name) && view.trusted(point - 1, name)).then_some(last - now / view.pace.now)
+        })
+        .filter(|fall| fall.is_finite())
+        .collect();
+    let added = median(falls.iter().copied())?;
+    let alike = falls.iter().filter(|fall| **fall > added / 2.0).count();
+    let past = past_decays(view, matrices);
+    let most = past.windows(2).map(|pair| pair[1] - pair[0]).fold(0.0, f64::max);
+    let limit = parameters.get("decay_min").max(PAST_MARGIN * most);
+    let taken = added * view.pace.now;
+    let score = (taken / parameters.get("fall_min")).min(added / limit);
+    let few = falls.len() < MATRICES_MIN || past.len() < POINTS_MIN || 10 * alike < 9 * falls.len();
+    if few || score.is_nan() || score < 1.0 {
+        return None;
+    }
+    let summary = format!(
+        "{alike} of {} matrices lose {:.1} % of themselves to what began in this interval: a weight decay of about {added:.1}",
+        falls.len(),
+        taken * 100.0
+    );
+    let expected =
+        format!("within {most:.2} per unit of learning-rate time from one interval to the next, as before");
+    let mut sign = Sign::sure(RULE.entry.severity, summary);
+    sign.score = score;
+    sign.confidence = 0.95;
+    sign.evidence = vec![evidence(Subject::Model, "rms", Some(-taken), expected)];
+    sign.dissent = others(falls.len() - alike);
     Some(sign)
 }
 
