@@ -161,6 +161,7 @@ fn keep_open<'s>(
     for case in &mut state.open {
         case.age += 1;
         case.quiet += 1;
+        case.named_before = case.tensors.len();
     }
     let mut fresh = Vec::new();
     for seen in signs {
@@ -221,8 +222,20 @@ fn belongs(seen: &Seen, case: &Case) -> bool {
             case.tensors.is_empty() && case.age == 0 || shares_tensor(seen, case) && case.age <= 1
         }
         proof if stands_alone(proof) => false,
-        _ => true,
+        _ => !breaks_out(seen, case),
     }
+}
+
+/// A critical mark of a known fault is no aftermath of a mere warning that was opened earlier, on weaker proof and about
+/// other tensors: a false alarm would hide it.
+fn breaks_out(seen: &Seen, case: &Case) -> bool {
+    let stronger = seen.sign.severity == Severity::Critical
+        && case.severity() < Severity::Critical
+        && proof(&case.detector).is_some_and(|weaker| seen.entry.proof < weaker);
+    let known = case.tensors.iter().take(case.named_before);
+    let elsewhere =
+        seen.sign.tensors.first().is_none_or(|first| !known.clone().any(|tensor| tensor == first));
+    stronger && elsewhere && case.age > 1
 }
 
 fn open_new(mut fresh: Vec<&Seen>, reading: &Reading, state: &mut State, changed: &mut Changed) {
@@ -280,6 +293,7 @@ fn opened(seen: &Seen, reading: &Reading, state: &State) -> Case {
         detector: entry.id.to_owned(),
         step: key.step.0,
         severity: sign.severity as u8,
+        named_before: tensors.len(),
         tensors,
         summary: sign.summary.clone(),
         cause: entry.cause.to_owned(),

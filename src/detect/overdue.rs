@@ -111,6 +111,7 @@ fn waiting(
         step: rhythm.newest.0,
         severity: severity as u8,
         tensors: Vec::new(),
+        named_before: 0,
         summary: format!("no checkpoint after step {} for {waited:.0} s{usual}", rhythm.newest),
         cause: entry.cause.to_owned(),
         remedy: entry.remedy.to_owned(),

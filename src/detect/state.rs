@@ -50,6 +50,9 @@ pub(super) struct Case {
     pub step: u64,
     pub severity: u8,
     pub tensors: Vec<String>,
+    /// How many of them, from the first on, were named before the newest reading.
+    #[serde(default)]
+    pub named_before: usize,
     pub summary: String,
     pub cause: String,
     pub remedy: String,
