@@ -58,6 +58,7 @@ pub static DETECTORS: &[&dyn Detector] = &[
     &loss_worse_than_chance::RULE,
     &loss_not_finite::RULE,
     &abnormal_speed::RULE,
+    &unfamiliar_change::RULE,
     &updates_vanished::RULE,
     &optimizer_state_lost::RULE,
     &optimizer_state_blowup::RULE,

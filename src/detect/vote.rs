@@ -46,20 +46,60 @@ pub fn vote(view: &View<'_>, tensor: &TensorReading) -> Option<Evidence> {
     Some(evidence(subject(tensor), "metric_families", Some(agree.len() as f64), expected))
 }
 
+/// Families that left their own past between the checkpoint before the last one and the last, far more than the tensor or
+/// any of its siblings ever changed, and are as far from it now. The last checkpoint must not be tainted.
+pub fn gone_twice(
+    view: &View<'_>,
+    tensor: &TensorReading,
+    siblings: &[&TensorReading],
+    margin: f64,
+) -> Vec<&'static str> {
+    let gone = |metric: &&'static str| stays_away(view, tensor, siblings, metric, margin) == Some(true);
+    let families = FAMILIES.iter().filter(|(_, metrics)| metrics.iter().any(gone));
+    families.map(|(name, _)| *name).collect()
+}
+
+fn stays_away(
+    view: &View<'_>,
+    tensor: &TensorReading,
+    siblings: &[&TensorReading],
+    metric: &'static str,
+    margin: f64,
+) -> Option<bool> {
+    let now = value(tensor, metric)?;
+    let (last, past) = view.past(tensor, metric).split_last()?;
+    let base = *trusted(view, tensor, past).last()?;
+    let changes = siblings.iter().map(|other| {
+        let past = view.past(other, metric).split_last()?.1;
+        let values = trusted(view, other, past);
+        largest_change(&values[values.len().saturating_sub(WINDOW + 1)..])
+    });
+    let largest = changes.flatten().reduce(f64::max)?;
+    let (first, second) = (f64::from(*last) - base, now - base);
+    let limit = (margin * largest).max(f64::from(f32::EPSILON) * base.abs());
+    Some(first.abs().min(second.abs()) > limit && first * second > 0.0)
+}
+
+/// Values of a series that can be trusted, oldest first.
+fn trusted(view: &View<'_>, tensor: &TensorReading, past: &[f32]) -> Vec<f64> {
+    let name = Some(&*tensor.facts.name);
+    let known =
+        past.iter().enumerate().filter(|(point, value)| value.is_finite() && view.trusted(*point, name));
+    known.map(|(_, &value)| f64::from(value)).collect()
+}
+
+/// The largest change from one value to the next; none with too few.
+fn largest_change(values: &[f64]) -> Option<f64> {
+    let changes = values.windows(2).map(|pair| (pair[1] - pair[0]).abs());
+    (values.len() > CHANGES_MIN).then(|| changes.fold(0.0, f64::max))
+}
+
 /// Did a metric change by more than it ever did of late? None with too short a past.
 fn leaves(view: &View<'_>, tensor: &TensorReading, metric: &'static str) -> Option<bool> {
     let now = value(tensor, metric)?;
-    let past = view.past(tensor, metric);
-    let name = Some(&*tensor.facts.name);
-    let trusted: Vec<f64> = (0..past.len())
-        .filter(|&point| past[point].is_finite() && view.trusted(point, name))
-        .map(|point| f64::from(past[point]))
-        .collect();
-    let recent = &trusted[trusted.len().saturating_sub(WINDOW + 1)..];
-    if recent.len() <= CHANGES_MIN {
-        return None;
-    }
-    let largest = recent.windows(2).map(|pair| (pair[1] - pair[0]).abs()).fold(0.0, f64::max);
+    let recent = trusted(view, tensor, view.past(tensor, metric));
+    let recent = &recent[recent.len().saturating_sub(WINDOW + 1)..];
+    let largest = largest_change(recent)?;
     // The past is kept in single precision: what is less than its rounding is no change.
     let last = *recent.last()?;
     let rounding = f64::from(f32::EPSILON) * last.abs();

@@ -4,6 +4,7 @@ pub mod abnormal_speed;
 pub mod impossible_update;
 pub mod optimizer_state_blowup;
 pub mod optimizer_state_lost;
+pub mod unfamiliar_change;
 pub mod updates_rounded_away;
 pub mod updates_vanished;
 
