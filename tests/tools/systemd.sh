@@ -12,17 +12,17 @@ work=$(mktemp -d)
 trap 'pkill -KILL -f "systemd-nspawn.*$work" || true; sleep 1; rm -rf --one-file-system "$work"' EXIT
 fail() { echo "$*" >&2; exit 1; }
 
-debootstrap --variant=minbase --include=systemd,systemd-sysv,dbus,curl,procps bookworm "$work/root" > "$work/debootstrap.log" \
+debootstrap --variant=minbase --include=systemd,systemd-sysv,dbus,curl,procps bookworm "$work/system" > "$work/debootstrap.log" \
   || fail "$(tail -3 "$work/debootstrap.log")"
 # As docs/deploy.md says.
-install -m 755 "$binary" "$work/root/usr/bin/weighbridge"
-install -d "$work/root/etc/weighbridge" "$work/root/srv/checkpoints"
-install -m 600 "$here/deploy/systemd/environment" "$work/root/etc/weighbridge/"
-"$binary" check-config --defaults > "$work/root/etc/weighbridge/weighbridge.yml"
-install -m 644 "$here"/deploy/systemd/weighbridge.{service,slice} "$work/root/etc/systemd/system/"
-cp -r "$run" "$work/root/srv/checkpoints/run"
+install -m 755 "$binary" "$work/system/usr/bin/weighbridge"
+install -d "$work/system/etc/weighbridge" "$work/system/srv/checkpoints"
+install -m 600 "$here/deploy/systemd/environment" "$work/system/etc/weighbridge/"
+"$binary" check-config --defaults > "$work/system/etc/weighbridge/weighbridge.yml"
+install -m 644 "$here"/deploy/systemd/weighbridge.{service,slice} "$work/system/etc/systemd/system/"
+cp -r "$run" "$work/system/srv/checkpoints/run"
 
-cat > "$work/root/check" <<'CHECK'
+cat > "$work/system/check" <<'CHECK'
 #!/usr/bin/env bash
 set -euo pipefail
 fail() { echo "FAIL $*"; journalctl --no-pager -u weighbridge | tail -30; exit 1; }
@@ -86,8 +86,8 @@ systemctl stop weighbridge
 journalctl --no-pager -u weighbridge | tail -5 | grep -q stopped || fail "it did not drain"
 echo "drained and stopped"
 CHECK
-chmod 755 "$work/root/check"
-cat > "$work/root/etc/systemd/system/check.service" <<'UNIT'
+chmod 755 "$work/system/check"
+cat > "$work/system/etc/systemd/system/check.service" <<'UNIT'
 [Unit]
 After=multi-user.target
 [Service]
@@ -99,11 +99,11 @@ ExecStopPost=/bin/sh -c 'echo $EXIT_STATUS > /ended; systemctl --no-block powero
 [Install]
 WantedBy=graphical.target
 UNIT
-ln -s ../check.service "$work/root/etc/systemd/system/graphical.target.wants/check.service" 2> /dev/null || {
-  mkdir -p "$work/root/etc/systemd/system/graphical.target.wants"
-  ln -s ../check.service "$work/root/etc/systemd/system/graphical.target.wants/check.service"
+ln -s ../check.service "$work/system/etc/systemd/system/graphical.target.wants/check.service" 2> /dev/null || {
+  mkdir -p "$work/system/etc/systemd/system/graphical.target.wants"
+  ln -s ../check.service "$work/system/etc/systemd/system/graphical.target.wants/check.service"
 }
-timeout 300 systemd-nspawn -D "$work/root" --register=no --keep-unit --boot < /dev/null > "$work/console" 2>&1 || true
-cat "$work/root/said"
-[ "$(cat "$work/root/ended" 2> /dev/null)" = 0 ] || fail "$(tail -5 "$work/root/errors" "$work/console")"
+timeout 300 systemd-nspawn -D "$work/system" --register=no --keep-unit --boot < /dev/null > "$work/console" 2>&1 || true
+cat "$work/system/said"
+[ "$(cat "$work/system/ended" 2> /dev/null)" = 0 ] || fail "$(tail -5 "$work/system/errors" "$work/console")"
 echo "all of it by $(sed -n 's/^\(systemd [0-9.]*\).*/\1/p' "$work/console" | head -1)"
