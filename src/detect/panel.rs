@@ -231,6 +231,7 @@ impl Panel {
         let mut later: Option<(f64, f64)> = None;
         let mut base = None;
         let mut earliest = self.clock[point];
+        let mut shorter = 0;
         for index in (0..point).rev().filter(|&index| row[index].is_finite()) {
             let (value, time) = (row[index], self.clock[index]);
             base.get_or_insert((value, time));
@@ -240,6 +241,8 @@ impl Panel {
                 Habit::Rate => {
                     if let Some((after, when)) = later.replace((value, time)) {
                         usual.push((after - value) / (when - time).max(shortest));
+                        let newest = base.map_or(time, |(_, newest)| newest);
+                        shorter += usize::from(2.0 * (when - time) < self.clock[point] - newest);
                     }
                 }
             }
@@ -248,15 +251,19 @@ impl Panel {
             }
         }
         let (Some((value, time)), true) = (base, usual.len() >= USUAL_MIN) else { return f64::NAN };
-        let middle = middle_of(usual);
+        let (middle, count) = (middle_of(usual), usual.len());
         match habit {
             Habit::Level => here - middle,
             Habit::Rate => {
-                // A pace that was learnt over less time than it is held against is that much less sure: after a
-                // restart of the schedule the intervals before it were next to no time.
                 let (interval, learnt) = (self.clock[point] - time, time - earliest);
-                let known = if point == last && interval > learnt { learnt / interval } else { 1.0 };
-                known * (here - value - middle * interval)
+                let (moved, off) = (here - value, here - value - middle * interval);
+                if point < last || 2 * shorter <= count {
+                    return off;
+                }
+                // A pace that was learnt in intervals much shorter than this one, as before a restart of the schedule,
+                // is no sure one: the value must have left its old place too, and counts by what is known.
+                let least = if moved * off <= 0.0 { 0.0 } else { off.signum() * moved.abs().min(off.abs()) };
+                least * (learnt / interval).min(1.0)
             }
         }
     }
