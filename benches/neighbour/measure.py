@@ -113,7 +113,7 @@ def start_daemon(given, work, runs, cores):
     settings = f"weigh: {{tier: {given.tier}, threads: {given.threads}, bytes_per_second: {given.bytes_per_second}}}\n"
     open(config, "w").write(settings)
     log = open(os.path.join(work, "log"), "a")
-    command = ["taskset", "-c", ",".join(map(str, cores)), "nice", "-n", "10", "ionice", "-c", "3", given.weighbridge,
+    command = ["taskset", "-c", ",".join(map(str, cores)), "nice", "-n", str(given.niceness), "ionice", "-c", "3", given.weighbridge,
                "watch", runs, "--store", os.path.join(work, "store"), "--config", config, "--listen", "127.0.0.1:0"]
     return subprocess.Popen(command, stderr=log, stdout=log)
 
@@ -166,6 +166,7 @@ def main():
     parser.add_argument("--window", type=float, default=30, help="seconds in which a checkpoint is written, and weighed or not")
     parser.add_argument("--pairs", type=int, default=20)
     parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--niceness", type=int, default=10, help="of the daemon; its scales have 10 more")
     parser.add_argument("--bytes-per-second", type=int, default=0)
     parser.add_argument("--train", help=argparse.SUPPRESS)
     given = parser.parse_args()
