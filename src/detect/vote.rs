@@ -68,24 +68,31 @@ fn stays_away(
 ) -> Option<bool> {
     let now = value(tensor, metric)?;
     let (last, past) = view.past(tensor, metric).split_last()?;
-    let base = *trusted(view, tensor, past).last()?;
+    let own = trusted(view, tensor, past);
+    let base = *own.last()?;
+    let (first, second) = (f64::from(*last) - base, now - base);
+    let least = first.abs().min(second.abs());
+    // It is one of its own siblings, so that nearly always they need not be asked: each asks all.
+    if largest_change(&own).is_some_and(|largest| least <= margin * largest) {
+        return Some(false);
+    }
     let changes = siblings.iter().map(|other| {
         let past = view.past(other, metric).split_last()?.1;
-        let values = trusted(view, other, past);
-        largest_change(&values[values.len().saturating_sub(WINDOW + 1)..])
+        largest_change(&trusted(view, other, past))
     });
     let largest = changes.flatten().reduce(f64::max)?;
-    let (first, second) = (f64::from(*last) - base, now - base);
     let limit = (margin * largest).max(f64::from(f32::EPSILON) * base.abs());
-    Some(first.abs().min(second.abs()) > limit && first * second > 0.0)
+    Some(least > limit && first * second > 0.0)
 }
 
-/// Values of a series that can be trusted, oldest first.
+/// The last values of a series that can be trusted, oldest first: as many as the window's changes need.
 fn trusted(view: &View<'_>, tensor: &TensorReading, past: &[f32]) -> Vec<f64> {
     let name = Some(&*tensor.facts.name);
-    let known =
-        past.iter().enumerate().filter(|(point, value)| value.is_finite() && view.trusted(*point, name));
-    known.map(|(_, &value)| f64::from(value)).collect()
+    let points = past.iter().enumerate().rev();
+    let known = points.filter(|(point, value)| value.is_finite() && view.trusted(*point, name));
+    let mut values: Vec<f64> = known.take(WINDOW + 1).map(|(_, &value)| f64::from(value)).collect();
+    values.reverse();
+    values
 }
 
 /// The largest change from one value to the next; none with too few.
@@ -98,8 +105,7 @@ fn largest_change(values: &[f64]) -> Option<f64> {
 fn leaves(view: &View<'_>, tensor: &TensorReading, metric: &'static str) -> Option<bool> {
     let now = value(tensor, metric)?;
     let recent = trusted(view, tensor, view.past(tensor, metric));
-    let recent = &recent[recent.len().saturating_sub(WINDOW + 1)..];
-    let largest = largest_change(recent)?;
+    let largest = largest_change(&recent)?;
     // The past is kept in single precision: what is less than its rounding is no change.
     let last = *recent.last()?;
     let rounding = f64::from(f32::EPSILON) * last.abs();
