@@ -47,14 +47,14 @@ pub fn vote(view: &View<'_>, tensor: &TensorReading) -> Option<Evidence> {
 }
 
 /// Families that left their own past between the checkpoint before the last one and the last, far more than the tensor or
-/// any of its siblings ever changed, and are as far from it now. The last checkpoint must not be tainted.
+/// any of its siblings (of its role and shape, among those matrices) ever changed, and are as far from it now. The last checkpoint must not be tainted.
 pub fn gone_twice(
     view: &View<'_>,
     tensor: &TensorReading,
-    siblings: &[&TensorReading],
+    matrices: &[&TensorReading],
     margin: f64,
 ) -> Vec<&'static str> {
-    let gone = |metric: &&'static str| stays_away(view, tensor, siblings, metric, margin) == Some(true);
+    let gone = |metric: &&'static str| stays_away(view, tensor, matrices, metric, margin) == Some(true);
     let families = FAMILIES.iter().filter(|(_, metrics)| metrics.iter().any(gone));
     families.map(|(name, _)| *name).collect()
 }
@@ -62,7 +62,7 @@ pub fn gone_twice(
 fn stays_away(
     view: &View<'_>,
     tensor: &TensorReading,
-    siblings: &[&TensorReading],
+    matrices: &[&TensorReading],
     metric: &'static str,
     margin: f64,
 ) -> Option<bool> {
@@ -76,7 +76,11 @@ fn stays_away(
     if largest_change(&own).is_some_and(|largest| least <= margin * largest) {
         return Some(false);
     }
-    let changes = siblings.iter().map(|other| {
+    let facts = &tensor.facts;
+    let siblings = matrices
+        .iter()
+        .filter(|other| other.facts.meaning.role == facts.meaning.role && other.facts.shape == facts.shape);
+    let changes = siblings.map(|other| {
         let past = view.past(other, metric).split_last()?.1;
         largest_change(&trusted(view, other, past))
     });

@@ -41,14 +41,7 @@ fn look(view: &View<'_>, parameters: &Parameters<'_>) -> Vec<Sign> {
     let mut hit: Vec<(&TensorReading, Vec<&str>)> = matrices
         .iter()
         .filter(|tensor| !view.previous_tainted(&tensor.facts.name))
-        .map(|tensor| {
-            let facts = &tensor.facts;
-            let is_sibling = |other: &&&TensorReading| {
-                other.facts.meaning.role == facts.meaning.role && other.facts.shape == facts.shape
-            };
-            let siblings: Vec<&TensorReading> = matrices.iter().filter(is_sibling).copied().collect();
-            (*tensor, gone_twice(view, tensor, &siblings, margin))
-        })
+        .map(|tensor| (*tensor, gone_twice(view, tensor, &matrices, margin)))
         .filter(|(_, families)| families.len() >= FAMILIES_MIN)
         .collect();
     hit.sort_by_key(|(_, families)| std::cmp::Reverse(families.len()));
