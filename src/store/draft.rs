@@ -110,11 +110,11 @@ impl<'a> Draft<'a> {
         }
         if head.quantiles {
             let quantiles = reading.tensors.iter().map(|tensor| tensor.quantiles.as_slice());
-            self.quantiles = codec::write_quantiles(quantiles);
+            self.quantiles = codec::write_lists(quantiles);
         }
         if head.spectra {
             let spectra = reading.tensors.iter().map(|tensor| tensor.spectrum.as_slice());
-            self.spectra = codec::write_spectra(spectra);
+            self.spectra = codec::write_lists(spectra);
         }
         self.changes.put(keys::of_reading(keys::HEAD, place), codec::write_head(&head));
         self.manifest(Manifest::Reading(Entry {

@@ -139,7 +139,7 @@ impl Shelf {
     /// The spectra of a reading by tensor, of those that had one.
     pub fn spectra(&self, wanted: &Wanted<'_>) -> Result<Spectra, Error> {
         let roster = self.roster(wanted.database, wanted.entry.place.run, wanted.entry.roster)?;
-        let block = self.block(wanted, journal::SPECTRA, codec::read_spectra)?;
+        let block = self.block(wanted, journal::SPECTRA, codec::read_lists)?;
         let named = roster.tensors.iter().zip(block).filter(|(_, shares)| !shares.is_empty());
         let spectrum = |(facts, shares): (&TensorFacts, _)| {
             (facts.name.clone(), Spectrum { step: wanted.key.step, shape: facts.shape.clone(), shares })
@@ -152,7 +152,7 @@ impl Shelf {
         let roster = self.roster(wanted.database, wanted.entry.place.run, wanted.entry.roster)?;
         let at = roster.tensors.iter().position(|facts| &*facts.name == tensor);
         let Some(at) = at else { return Ok(None) };
-        let mut block = self.block(wanted, journal::QUANTILES, codec::read_quantiles)?;
+        let mut block = self.block(wanted, journal::QUANTILES, codec::read_lists)?;
         let of_tensor = (at < block.len()).then(|| block.swap_remove(at));
         Ok(of_tensor.filter(|values| !values.is_empty()))
     }
@@ -181,10 +181,10 @@ impl Shelf {
             sketches = self.block(wanted, journal::SKETCHES, codec::read_sketches)?;
         }
         if parts == Parts::All && wanted.entry.kept.quantiles {
-            quantiles = self.block(wanted, journal::QUANTILES, codec::read_quantiles)?;
+            quantiles = self.block(wanted, journal::QUANTILES, codec::read_lists)?;
         }
         if parts == Parts::All && wanted.entry.kept.spectra {
-            spectra = self.block(wanted, journal::SPECTRA, codec::read_spectra)?;
+            spectra = self.block(wanted, journal::SPECTRA, codec::read_lists)?;
         }
         Ok(assemble(wanted.key, head, &roster, Loose { log, samples, absent, sketches, quantiles, spectra }))
     }

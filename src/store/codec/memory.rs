@@ -35,40 +35,22 @@ pub fn read_sketches(bytes: &[u8]) -> Result<Vec<Option<Sketch>>, Malformed> {
     Ok(sketches)
 }
 
-/// Writes one list of quantiles a tensor, by place in the roster.
-pub fn write_quantiles<'a>(quantiles: impl ExactSizeIterator<Item = &'a [f32]>) -> Vec<u8> {
+/// Writes one list of numbers a tensor, its quantiles or its spectrum, by place in the roster; empty where it has none.
+pub fn write_lists<'a>(lists: impl ExactSizeIterator<Item = &'a [f32]>) -> Vec<u8> {
     let mut writer = Writer::default();
     writer.u8(FORM);
-    writer.varint(quantiles.len() as u64);
-    quantiles.for_each(|values| write_f32s(&mut writer, values));
+    writer.varint(lists.len() as u64);
+    lists.for_each(|values| write_f32s(&mut writer, values));
     writer.0
 }
 
-/// Reads one list of quantiles a tensor, by place in the roster.
-pub fn read_quantiles(bytes: &[u8]) -> Result<Vec<Vec<f32>>, Malformed> {
+/// Reads one list of numbers a tensor, by place in the roster.
+pub fn read_lists(bytes: &[u8]) -> Result<Vec<Vec<f32>>, Malformed> {
     let mut reader = Reader(bytes);
     reader.form(FORM)?;
-    let quantiles = reader.list(read_f32s)?;
+    let lists = reader.list(read_f32s)?;
     reader.end()?;
-    Ok(quantiles)
-}
-
-/// Writes one spectrum a tensor, by place in the roster; empty where it had none.
-pub fn write_spectra<'a>(spectra: impl ExactSizeIterator<Item = &'a [f32]>) -> Vec<u8> {
-    let mut writer = Writer::default();
-    writer.u8(FORM);
-    writer.varint(spectra.len() as u64);
-    spectra.for_each(|values| write_f32s(&mut writer, values));
-    writer.0
-}
-
-/// Reads one spectrum a tensor, by place in the roster.
-pub fn read_spectra(bytes: &[u8]) -> Result<Vec<Vec<f32>>, Malformed> {
-    let mut reader = Reader(bytes);
-    reader.form(FORM)?;
-    let spectra = reader.list(read_f32s)?;
-    reader.end()?;
-    Ok(spectra)
+    Ok(lists)
 }
 
 #[cfg(test)]
@@ -93,18 +75,17 @@ mod tests {
         }
 
         #[test]
-        fn spectra_come_back(bits: Vec<Vec<u32>>) {
-            let spectra: Vec<Vec<f32>> =
+        fn lists_come_back(bits: Vec<Vec<u32>>) {
+            let lists: Vec<Vec<f32>> =
                 bits.into_iter().map(|bits| bits.into_iter().map(f32::from_bits).collect()).collect();
-            let read = read_spectra(&write_spectra(spectra.iter().map(Vec::as_slice))).unwrap();
-            prop_assert_eq!(format!("{read:?}"), format!("{spectra:?}"));
+            let read = read_lists(&write_lists(lists.iter().map(Vec::as_slice))).unwrap();
+            prop_assert_eq!(format!("{read:?}"), format!("{lists:?}"));
         }
 
         #[test]
         fn arbitrary_bytes_never_panic(bytes: Vec<u8>) {
             let _ = read_sketches(&bytes);
-            let _ = read_quantiles(&bytes);
-            let _ = read_spectra(&bytes);
+            let _ = read_lists(&bytes);
         }
     }
 }

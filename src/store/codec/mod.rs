@@ -21,9 +21,7 @@ pub(super) use finding::{read_finding, write_finding};
 pub(super) use head::{Head, LogRange, read_head, write_head};
 pub(super) use intern::intern;
 pub(super) use log::{read_log, same_points, write_log};
-pub(super) use memory::{
-    read_quantiles, read_sketches, read_spectra, write_quantiles, write_sketches, write_spectra,
-};
+pub(super) use memory::{read_lists, read_sketches, write_lists, write_sketches};
 pub(super) use roster::{Absences, Roster, read_absences, read_roster, write_absences, write_roster};
 pub(super) use said::{
     read_acknowledgement, read_announcement, read_silence, write_acknowledgement, write_announcement,
