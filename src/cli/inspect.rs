@@ -23,7 +23,7 @@ pub struct Inspect {
     /// Highest tier of metrics: 1 one pass, 2 spectra's top and heads, 3 everything
     #[arg(long, value_parser = clap::value_parser!(u8).range(1..=3), default_value_t = 3)]
     tier: u8,
-    /// Of tiers 2 and 3 the spectra alone: norms, ranks and power laws of the matrices; no components, no heads
+    /// Elements and spectra alone: norms, ranks and power laws of the matrices; no rows, no components, no heads
     #[arg(long)]
     spectra: bool,
     /// How it is written
@@ -66,6 +66,7 @@ impl Run for Inspect {
         let mut weighing = weighing(self.config.as_deref(), tier, self.threads)?;
         weighing.plan.quantiles = QUANTILES;
         weighing.plan.spectra_alone = self.spectra;
+        weighing.plan.rows &= !self.spectra;
         weighing.plan.spectra_of_previous = true;
         let reading = weigh(&self.path, self.previous.as_deref(), weighing)?;
         let failed = reading.tensors.is_empty() && !reading.problems.is_empty();

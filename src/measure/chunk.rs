@@ -197,17 +197,22 @@ impl Tables {
         totals: &mut Totals,
     ) {
         let n = row.len() as f64;
-        let sums = lanes::sums(quads, row);
         let (low, high) = range.extremes;
-        let mean = if low == high { f64::from(low) } else { sums.sum / n };
-        let central = Central { count: row.len() as u64, mean, powers: lanes::central(quads, row, mean) };
+        let powers = match matrix {
+            Some(_) => lanes::powers::<Q, true>(quads, row, &mut totals.column_square),
+            None => lanes::powers::<Q, false>(quads, row, &mut []),
+        };
+        let central = if low == high {
+            Central { count: row.len() as u64, mean: f64::from(low), powers: [0.0; 3] }
+        } else {
+            lanes::about_mean(quads, row, powers)
+        };
         totals.central.merge(&central);
         totals.special.zero += u64::from(range.zeros);
         totals.extremes = wider(totals.extremes, Some((low, high)));
         self.raw.cover(range);
         let Some(fine) = matrix else { return };
-        lanes::add_squares(row, &mut totals.column_square);
-        let square = sums.square / n;
+        let square = powers[1] / n;
         totals.row_variance.push(central.powers[0] / n);
         totals.row_square.push(square);
         if square == 0.0 {

@@ -63,12 +63,10 @@ impl Fine {
         let values = to_f32(dtype, &bytes[..len], &mut decoded);
         let (mut raw, mut normalized) = (Central::default(), Central::default());
         for row in values.chunks(cut.row) {
-            let sums = lanes::sums(Portable, row);
-            let n = row.len() as f64;
-            let (mean, square) = (sums.sum / n, sums.square / n);
+            let powers = lanes::powers::<_, false>(Portable, row, &mut []);
+            let square = powers[1] / row.len() as f64;
             if square > 0.0 && square.is_finite() {
-                let powers = lanes::central(Portable, row, mean);
-                let central = Central { count: row.len() as u64, mean, powers };
+                let central = lanes::about_mean(Portable, row, powers);
                 raw.merge(&central);
                 normalized.merge(&central.divided(square.sqrt()));
             }

@@ -6,20 +6,11 @@
 //!
 //! [`Work::run`]: super::quads::Work::run
 
-use super::counter::{key, value};
+use super::central::Central;
 use super::quads::Quads;
 
 /// Independent sums that hide the latency of additions.
 const LANES: usize = 16;
-
-/// What one pass over a row tells.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) struct Sums {
-    /// Sum of the values.
-    pub(crate) sum: f64,
-    /// Sum of their squares.
-    pub(crate) square: f64,
-}
 
 /// All lanes of some quads, one after the other, then what is left of the row.
 #[inline(always)]
@@ -27,25 +18,48 @@ fn total<Q: Quads, const N: usize>(quads: Q, parts: [Q::Quad; N], rest: impl Ite
     parts.into_iter().flat_map(|part| quads.array(part)).chain(rest).sum()
 }
 
-/// Sum and sum of squares.
+/// Sums of the first to the fourth power of the values. With `COLUMNS` their squares are added to `columns` on the
+/// way, which has as many entries as the row.
 #[inline(always)]
-pub(crate) fn sums<Q: Quads>(quads: Q, row: &[f32]) -> Sums {
-    let (mut sum, mut square) = ([quads.splat(0.0); LANES / 4], [quads.splat(0.0); LANES / 4]);
+pub(crate) fn powers<Q: Quads, const COLUMNS: bool>(
+    quads: Q,
+    row: &[f32],
+    columns: &mut [f64],
+) -> [f64; 4] {
+    const LANES: usize = 8;
+    let mut powers = [[quads.splat(0.0); LANES / 4]; 4];
     let (chunks, rest) = row.as_chunks::<LANES>();
-    for chunk in chunks {
+    let (column_chunks, column_rest) = columns.as_chunks_mut::<LANES>();
+    for (index, chunk) in chunks.iter().enumerate() {
         for (part, x) in chunk.as_chunks::<4>().0.iter().enumerate() {
             let x = quads.widen(x);
-            sum[part] = quads.add(sum[part], x);
-            square[part] = quads.add(square[part], quads.mul(x, x));
+            let q = quads.mul(x, x);
+            powers[0][part] = quads.add(powers[0][part], x);
+            powers[1][part] = quads.add(powers[1][part], q);
+            powers[2][part] = quads.add(powers[2][part], quads.mul(q, x));
+            powers[3][part] = quads.add(powers[3][part], quads.mul(q, q));
+            if COLUMNS {
+                let sums = &mut column_chunks[index].as_chunks_mut::<4>().0[part];
+                *sums = quads.array(quads.add(quads.load(sums), q));
+            }
         }
     }
     let rest = rest.iter().map(|&x| f64::from(x));
-    Sums { sum: total(quads, sum, rest.clone()), square: total(quads, square, rest.map(|x| x * x)) }
+    if COLUMNS {
+        column_rest.iter_mut().zip(rest.clone()).for_each(|(sum, x)| *sum += x * x);
+    }
+    let [p1, p2, p3, p4] = powers;
+    [
+        total(quads, p1, rest.clone()),
+        total(quads, p2, rest.clone().map(|x| x * x)),
+        total(quads, p3, rest.clone().map(|x| (x * x) * x)),
+        total(quads, p4, rest.map(|x| (x * x) * (x * x))),
+    ]
 }
 
 /// Sums of the second, third and fourth power of the distances from `mean`.
 #[inline(always)]
-pub(crate) fn central<Q: Quads>(quads: Q, row: &[f32], mean: f64) -> [f64; 3] {
+fn central<Q: Quads>(quads: Q, row: &[f32], mean: f64) -> [f64; 3] {
     const LANES: usize = 8;
     let means = quads.splat(mean);
     let mut powers = [[quads.splat(0.0); LANES / 4]; 3];
@@ -66,6 +80,17 @@ pub(crate) fn central<Q: Quads>(quads: Q, row: &[f32], mean: f64) -> [f64; 3] {
         total(quads, m3, rest.clone().map(|d| d * d * d)),
         total(quads, m4, rest.map(|d| (d * d) * (d * d))),
     ]
+}
+
+/// The moments of a row of finite values whose [`powers`] are known: from these where they tell them exactly enough,
+/// else from one more pass.
+#[inline(always)]
+pub(crate) fn about_mean<Q: Quads>(quads: Q, row: &[f32], powers: [f64; 4]) -> Central {
+    let count = row.len() as u64;
+    Central::from_powers(count, powers).unwrap_or_else(|| {
+        let mean = powers[0] / count as f64;
+        Central { count, mean, powers: central(quads, row, mean) }
+    })
 }
 
 /// Where a row's values lie.
@@ -89,19 +114,17 @@ pub(crate) const INFINITE: u32 = 0x7f80_0000;
 /// Looks at the bits of a row of 1 to 2^32 values.
 #[inline(always)]
 pub(crate) fn range(row: &[f32]) -> Range {
-    let (mut high, mut low, mut least) = ([0u32; LANES], [u32::MAX; LANES], [u32::MAX; LANES]);
-    let (mut zeros, mut negative) = ([0u32; LANES], [0u32; LANES]);
-    let chunks = row.chunks_exact(LANES);
-    let rest = chunks.remainder();
+    let (mut high, mut low) = ([f32::NEG_INFINITY; LANES], [f32::INFINITY; LANES]);
+    // Of the bits without the sign. Zero less one wraps round, and so is never the least that is not zero.
+    let (mut most, mut least, mut wrapped) = ([0u32; LANES], [u32::MAX; LANES], [0u32; LANES]);
+    let (chunks, rest) = row.as_chunks::<LANES>();
     let mut look = |lane: usize, x: f32| {
-        let bits = x.to_bits();
-        let abs = bits & 0x7fff_ffff;
-        high[lane] = high[lane].max(key(bits));
-        low[lane] = low[lane].min(key(bits));
-        // Zero wraps round and so is never the smallest.
+        let abs = x.to_bits() & 0x7fff_ffff;
+        high[lane] = if x > high[lane] { x } else { high[lane] };
+        low[lane] = if x < low[lane] { x } else { low[lane] };
+        most[lane] = most[lane].max(abs);
         least[lane] = least[lane].min(abs.wrapping_sub(1));
-        zeros[lane] += u32::from(abs == 0);
-        negative[lane] += u32::from(bits == 0x8000_0000);
+        wrapped[lane] = wrapped[lane].max(abs.wrapping_sub(1));
     };
     for chunk in chunks {
         for (lane, x) in chunk.iter().enumerate() {
@@ -111,25 +134,20 @@ pub(crate) fn range(row: &[f32]) -> Range {
     for (lane, x) in rest.iter().enumerate() {
         look(lane, *x);
     }
-    let low = value(low.into_iter().min().unwrap_or(u32::MAX));
-    let high = value(high.into_iter().max().unwrap_or(0));
-    let abs = |x: f32| x.to_bits() & 0x7fff_ffff;
+    // Few rows hold a zero.
+    let count = |bits: u32| row.iter().filter(|x| x.to_bits() == bits).count() as u32;
+    let [zeros, negative_zeros] =
+        if wrapped.contains(&u32::MAX) { [0, 0x8000_0000].map(count) } else { [0, 0] };
     Range {
-        abs_max: abs(low).max(abs(high)),
+        abs_max: most.into_iter().max().unwrap_or(0),
         abs_min: least.into_iter().min().unwrap_or(u32::MAX).saturating_add(1),
-        zeros: zeros.iter().sum(),
-        negative_zeros: negative.iter().sum(),
+        zeros: zeros + negative_zeros,
+        negative_zeros,
         // -0 becomes 0.
-        extremes: (low + 0.0, high + 0.0),
-    }
-}
-
-/// Adds the squares of a row to the sums of its columns.
-#[inline(always)]
-pub(crate) fn add_squares(row: &[f32], columns: &mut [f64]) {
-    for (sum, x) in columns.iter_mut().zip(row) {
-        let x = f64::from(*x);
-        *sum += x * x;
+        extremes: (
+            low.into_iter().fold(f32::INFINITY, f32::min) + 0.0,
+            high.into_iter().fold(f32::NEG_INFINITY, f32::max) + 0.0,
+        ),
     }
 }
 
@@ -212,11 +230,14 @@ mod tests {
     struct All<'a>(&'a [f32], &'a [f32]);
 
     impl Work for All<'_> {
-        type Output = (Sums, [f64; 3], Pairs);
+        type Output = ([f64; 4], Vec<f64>, [f64; 3], Pairs);
 
         #[inline(always)]
         fn run<Q: Quads>(self, quads: Q) -> Self::Output {
-            (sums(quads, self.0), central(quads, self.0, 0.2), pairs(quads, self.0, self.1, 1e-3, 1e-3))
+            let mut columns = vec![1.0; self.0.len()];
+            let powers = powers::<Q, true>(quads, self.0, &mut columns);
+            let pairs = pairs(quads, self.0, self.1, 1e-3, 1e-3);
+            (powers, columns, central(quads, self.0, 0.2), pairs)
         }
     }
 
@@ -224,6 +245,20 @@ mod tests {
     fn instruction_sets_agree_bit_by_bit() {
         let (now, before) = rows();
         assert_eq!(dispatch(pulp::Arch::new(), All(&now, &before)), All(&now, &before).run(Portable));
+    }
+
+    #[test]
+    fn powers_are_what_a_plain_loop_says() {
+        let (row, _) = rows();
+        let mut columns = vec![1.0; row.len()];
+        let got = powers::<_, true>(Portable, &row, &mut columns);
+        assert_eq!(powers::<_, false>(Portable, &row, &mut []), got);
+        for (power, got) in (1..5).zip(got) {
+            let each = row.iter().map(|&x| f64::from(x).powi(power));
+            let (sum, size) = (each.clone().sum::<f64>(), each.map(f64::abs).sum::<f64>());
+            assert!((got - sum).abs() <= 1e-12 * size, "{power}");
+        }
+        assert!(columns.iter().zip(&row).all(|(&sum, &x)| sum == 1.0 + f64::from(x) * f64::from(x)));
     }
 
     #[test]

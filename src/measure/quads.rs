@@ -15,6 +15,8 @@ pub(crate) trait Quads: Copy {
     fn splat(self, x: f64) -> Self::Quad;
     /// Exactly those numbers.
     fn widen(self, x: &[f32; 4]) -> Self::Quad;
+    /// Those numbers.
+    fn load(self, x: &[f64; 4]) -> Self::Quad;
     /// a + b
     fn add(self, a: Self::Quad, b: Self::Quad) -> Self::Quad;
     /// a - b
@@ -50,6 +52,10 @@ impl Quads for Portable {
     #[inline(always)]
     fn widen(self, x: &[f32; 4]) -> [f64; 4] {
         each(|i| f64::from(x[i]))
+    }
+    #[inline(always)]
+    fn load(self, x: &[f64; 4]) -> [f64; 4] {
+        *x
     }
     #[inline(always)]
     fn add(self, a: [f64; 4], b: [f64; 4]) -> [f64; 4] {
@@ -95,6 +101,10 @@ mod x86 {
         #[inline(always)]
         fn widen(self, x: &[f32; 4]) -> f64x4 {
             self.convert_f32x4_to_f64x4(f32x4(x[0], x[1], x[2], x[3]))
+        }
+        #[inline(always)]
+        fn load(self, x: &[f64; 4]) -> f64x4 {
+            f64x4(x[0], x[1], x[2], x[3])
         }
         #[inline(always)]
         fn add(self, a: f64x4, b: f64x4) -> f64x4 {
