@@ -99,7 +99,8 @@ mod tests {
     #[test]
     fn powers_about_zero_tell_those_about_the_mean_or_nothing() {
         for mean in [0.0, 0.3, -0.9, 1.5, 1e6] {
-            let values: Vec<f64> = Random(3).normals(3000, 1.0).iter().map(|&x| f64::from(x) + mean).collect();
+            let values: Vec<f64> =
+                Random(3).normals(3000, 1.0).iter().map(|&x| f64::from(x) + mean).collect();
             let sum = |power: i32| values.iter().map(|x| x.powi(power)).sum::<f64>();
             let got = Central::from_powers(3000, [1, 2, 3, 4].map(sum));
             assert_eq!(got.is_some(), mean.abs() < 1.0, "{mean}");

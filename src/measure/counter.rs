@@ -92,9 +92,11 @@ impl Counter {
                 self.flush();
             }
             self.pending += part.len();
+            // Kept apart from `self`, so that its place is not read again for each value.
+            let packed: &mut [u64; CELLS] = &mut self.packed;
             for value in part {
                 let bits = value.to_bits();
-                self.packed[(bits >> SPAN) as usize] += ONE + u64::from(bits);
+                packed[(bits >> SPAN) as usize] += ONE + u64::from(bits);
             }
         }
         if fine {

@@ -21,11 +21,7 @@ fn total<Q: Quads, const N: usize>(quads: Q, parts: [Q::Quad; N], rest: impl Ite
 /// Sums of the first to the fourth power of the values. With `COLUMNS` their squares are added to `columns` on the
 /// way, which has as many entries as the row.
 #[inline(always)]
-pub(crate) fn powers<Q: Quads, const COLUMNS: bool>(
-    quads: Q,
-    row: &[f32],
-    columns: &mut [f64],
-) -> [f64; 4] {
+pub(crate) fn powers<Q: Quads, const COLUMNS: bool>(quads: Q, row: &[f32], columns: &mut [f64]) -> [f64; 4] {
     const LANES: usize = 8;
     let mut powers = [[quads.splat(0.0); LANES / 4]; 4];
     let (chunks, rest) = row.as_chunks::<LANES>();
