@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 use std::os::unix::fs::MetadataExt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
@@ -326,7 +326,7 @@ impl Scales<'_> {
 
     fn fill(&self, reading: &mut Reading, work: &Work<'_>, progress: &dyn Progress) {
         let (candidate, weighing) = (work.candidate, self.weighing);
-        let opened = self.open(candidate);
+        let opened = tensor::open(&candidate.root, &self.files(candidate), &self.weighing.tensor);
         let (config, config_problems) = checkpoint::model_config(candidate);
         let map = model::understand_with(opened.source.tensors(), config.as_ref(), &weighing.families);
         reading.family.clone_from(&map.family);
@@ -352,16 +352,18 @@ impl Scales<'_> {
             measure::weigh_optimizer(&states, work.plan, progress, &mut reading.subjects);
         reading.remarks.extend(remarks);
         reading.problems.extend(problems);
+        if let Some((_, before)) = work.previous.as_ref().filter(|_| self.weighing.tensor.spare_page_cache) {
+            tensor::hand_back(&before.root, &self.files(before), &self.weighing.tensor);
+        }
     }
 
     /// The weights, and the optimizer's files beside them where they are wanted.
-    fn open(&self, candidate: &Candidate) -> tensor::Opened {
-        let settings = &self.weighing.tensor;
+    fn files(&self, candidate: &Candidate) -> Vec<PathBuf> {
         let mut files = candidate.weights.clone();
-        if settings.optimizer_states {
+        if self.weighing.tensor.optimizer_states {
             files.extend(candidate.optimizer_files());
         }
-        tensor::open(&candidate.root, &files, settings)
+        files
     }
 
     fn reopen(&self, before: &Candidate) -> Paced {

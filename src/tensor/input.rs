@@ -22,7 +22,8 @@ pub struct Input {
     identity: (u64, u64),
     /// None where too many files are open already: opened for each read.
     file: Option<File>,
-    spare_page_cache: bool,
+    /// True where the pages that reading leaves in memory are handed back.
+    hands_back: bool,
 }
 
 impl Input {
@@ -72,8 +73,8 @@ impl Input {
             absolute,
             len: metadata.len(),
             identity: (metadata.dev(), metadata.ino()),
+            hands_back: settings.spare_page_cache && !is_in_memory(&file, metadata.len()),
             file: keep.then_some(file),
-            spare_page_cache: settings.spare_page_cache,
         }))
     }
 
@@ -129,6 +130,14 @@ impl Input {
         Ok(bytes)
     }
 
+    /// Hands the file's pages in the system's cache back. Advice only: pages that are not written yet, or that
+    /// somebody has mapped, stay where they are.
+    pub fn hand_back(&self) {
+        if let Some(file) = &self.file {
+            let _ = rustix::fs::fadvise(file, 0, None, rustix::fs::Advice::DontNeed);
+        }
+    }
+
     /// A problem of this file.
     pub fn problem(
         &self,
@@ -150,12 +159,30 @@ impl Input {
 }
 
 impl Drop for Input {
-    /// Advice only: pages that are not written yet, or that somebody has mapped, stay where they are.
     fn drop(&mut self) {
-        if let Some(file) = self.file.as_ref().filter(|_| self.spare_page_cache) {
-            let _ = rustix::fs::fadvise(file, 0, None, rustix::fs::Advice::DontNeed);
+        if self.hands_back {
+            self.hand_back();
         }
     }
+}
+
+/// Bytes of a file between two places that are asked whether they are in memory.
+const PROBE_BYTES: u64 = 1 << 20;
+/// Most places that are asked.
+const PROBES_MAX: u64 = 32;
+
+/// True where the file lies in the page cache, as far as some places in it tell: the job that wrote it has left it
+/// there. False where the file system cannot tell.
+fn is_in_memory(file: &File, bytes: u64) -> bool {
+    let Some(last) = bytes.checked_sub(1) else { return true };
+    let probes = (bytes / PROBE_BYTES).clamp(1, PROBES_MAX);
+    let mut byte = [0];
+    // From the end on: whoever looked at the header has brought the begin in.
+    (0..probes).all(|probe| {
+        let offset = last - probe * (bytes / probes);
+        let places = &mut [IoSliceMut::new(&mut byte)];
+        matches!(rustix::io::preadv2(file, places, offset, rustix::io::ReadWriteFlags::NOWAIT), Ok(1))
+    })
 }
 
 const PAGE_BYTES: usize = 4096;

@@ -44,8 +44,9 @@ pub struct Settings {
     /// Weigh files that a symbolic link in the checkpoint names outside of it, as the cache of the
     /// Hugging Face Hub does. Off by default: a link must not lead the daemon out of what it watches.
     pub follow_symlinks_out: bool,
-    /// Tell the system after a weighing that the files will not be read again soon, so that their pages do
-    /// not push a training job's data out of memory.
+    /// Hand back the memory that reading takes in the system's page cache, so that it does not push a training job's
+    /// data out. Files that lay there before stay: the job has just written them, and the next checkpoint is compared
+    /// with them. See [`hand_back`].
     pub spare_page_cache: bool,
     /// Find out where the states of optimizers lie, to be looked into. On by default; off, they are told
     /// by name and size only where that costs nothing.
@@ -123,6 +124,14 @@ pub fn open(root: &Path, files: &[PathBuf], settings: &Settings) -> Opened {
         }
     }
     found.finish()
+}
+
+/// Hands back what of these files lies in the system's page cache, for files that nobody will read again soon.
+pub fn hand_back(root: &Path, files: &[PathBuf], settings: &Settings) {
+    files
+        .iter()
+        .filter_map(|file| Input::open(root, file, true, settings).ok())
+        .for_each(|file| file.hand_back());
 }
 
 /// Cheap: is this one file as long as its own header says? None = whole.
