@@ -18,7 +18,7 @@ pub static RULE: Rule = Rule {
         severity: Severity::Warning,
         proof: Proof::Structure,
         summary: "all matrices begin to shrink faster than any usual weight decay shrinks them",
-        what: "The movement of a matrix since the checkpoint before, projected on the matrix itself (size ratio times `cosine_to_previous`, less 1), is what a decay leaves behind: updates move it mostly sideways. The median projection over all matrices inside the layers is below minus `fall_min`, at least nine tenths of them are negative, and, divided by learning-rate time, it implies a decay above `decay_min` and above twice the largest of the window (three intervals must be known); or, where updates make the matrices grow by more than that, the median projection over learning-rate time falls by as much from one interval to the next, and by more than twice its largest fall of the window, in nine tenths of the matrices alike. Where the optimizer does not normalise its steps or no learning rate is logged, the median change of the natural logarithm of rms must instead fall by more than `fall_min` below its own pace and by more than three times its worst excursion, in three quarters of the matrices.",
+        what: "The movement of a matrix since the checkpoint before, projected on the matrix itself (size ratio times `cosine_to_previous`, less 1), is what a decay leaves behind: updates move it mostly sideways. The median projection over all matrices inside the layers is below minus `fall_min`, at least nine tenths of them are negative, and, divided by learning-rate time, it implies a decay above `decay_min` and above twice the largest of the window (three intervals must be known); or, where updates make the matrices grow by more than that, the median projection over learning-rate time falls by as much from one interval to the next, by more than twice its largest fall of the window, and by half of what it was, in nine tenths of the matrices alike. Where the optimizer does not normalise its steps or no learning rate is logged, the median change of the natural logarithm of rms must instead fall by more than `fall_min` below its own pace and by more than three times its worst excursion, in three quarters of the matrices.",
         cause: "Weight decay or an L2 penalty raised by mistake (a factor 10, a change of units, decay applied twice), a learning rate that multiplies a decoupled decay.",
         remedy: "Compare the optimizer's settings with those before; resume from the last good checkpoint with the old decay.",
         evidence: "rms and cosine_to_previous of all matrices, learning rate",
@@ -54,6 +54,9 @@ const WINDOW: usize = 32;
 const PAST_MIN: usize = 3;
 /// Times the largest decay of the past that is news.
 pub const PAST_MARGIN: f64 = 2.0;
+/// Share of their growth that matrices may lose from one interval to the next by themselves: as they grow, the same updates
+/// add a smaller share. A quarter was seen under Lion at a high rate; a decay that mattered took nine tenths.
+const SLOWING_SHARE: f64 = 0.5;
 /// Median cosine to the checkpoint before below which matrices are replaced rather than trained on.
 const COSINE_MIN: f64 = 0.8;
 /// Intervals shorter than this share of the longest are the end of a decay, or a warm-up's first steps.
@@ -174,7 +177,8 @@ fn by_fall(view: &View<'_>, matrices: &[&TensorReading], parameters: &Parameters
     let alike = falls.iter().filter(|fall| **fall > added / 2.0).count();
     let past = past_decays(view, matrices);
     let most = past.windows(2).map(|pair| pair[1] - pair[0]).fold(0.0, f64::max);
-    let limit = parameters.get("decay_min").max(PAST_MARGIN * most);
+    let growth = -past.last()?;
+    let limit = parameters.get("decay_min").max(PAST_MARGIN * most).max(SLOWING_SHARE * growth);
     let taken = added * view.pace.now;
     let score = (taken / parameters.get("fall_min")).min(added / limit);
     let few = falls.len() < MATRICES_MIN || past.len() < POINTS_MIN || 10 * alike < 9 * falls.len();
