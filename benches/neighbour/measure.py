@@ -3,8 +3,8 @@
 
     python3 benches/neighbour/measure.py [--weighbridge BINARY] [--tier 1] [--interval 60] [--window 30] [--pairs 20]
 
-A real training loop (torch, two threads, two cores) runs without a break, and beside it one daemon, started as the shipped unit
-starts it: nice 10, idle disk priority, the same two cores. At the begin of each window a checkpoint of the size of GPT-2 small
+A real training loop (torch, two threads, two cores) runs without a break, and beside it one daemon, with NICENESS and idle disk
+priority, on the same two cores. At the begin of each window a checkpoint of the size of GPT-2 small
 (124 million parameters, 498 MB) is written by the same writer: into the directory that the daemon watches, or into one beside it,
 which it does not know. The two kinds of windows alternate, in the order with, without, without, with, ..., so that a drift of the
 machine falls on both. Steps are counted per window.
@@ -37,12 +37,12 @@ import time
 VARIANTS = 3
 
 
-def train(log_path, cores):
+def train(log_path, cores, threads):
     """The job: a small language model on synthetic text, one time stamp a step."""
     import torch
 
     os.sched_setaffinity(0, cores)
-    torch.set_num_threads(len(cores))
+    torch.set_num_threads(threads)
     torch.manual_seed(1)
     width, context, vocabulary = 256, 128, 2048
     layer = torch.nn.TransformerEncoderLayer(width, 4, 4 * width, 0.0, batch_first=True, norm_first=True)
@@ -64,8 +64,10 @@ def train(log_path, cores):
             log.write(struct.pack("d", time.monotonic()))
 
 
-def make_checkpoints(work):
-    """Three checkpoints of GPT-2 small's shapes that lie a little apart; a writer copies one after the other."""
+def make_checkpoints(work, kind):
+    """Three checkpoints of GPT-2 small's shapes that lie a little apart; a writer copies one after the other.
+
+    Fresh: normal. Trained: Student's t with 7 degrees of freedom, rows and columns of different scale."""
     import numpy as np
     from safetensors.numpy import save_file
 
@@ -79,7 +81,16 @@ def make_checkpoints(work):
         for part, rows, columns in (("attn.c_attn", 768, 2304), ("attn.c_proj", 768, 768),
                                     ("mlp.c_fc", 768, 3072), ("mlp.c_proj", 3072, 768)):
             shapes |= {f"{name}{part}.weight": (rows, columns), f"{name}{part}.bias": (columns,)}
-    tensors = {name: (rng.standard_normal(shape) * 0.02).astype(np.float32) for name, shape in shapes.items()}
+
+    def values(shape):
+        x = rng.standard_normal(shape) * 0.02
+        if kind == "trained":
+            x /= np.sqrt(rng.chisquare(7, size=shape) / 7)
+            for axis, spread in list(enumerate((0.3, 0.15)))[: len(shape)]:
+                x *= np.exp(spread * rng.standard_normal([n if at == axis else 1 for at, n in enumerate(shape)]))
+        return x.astype(np.float32)
+
+    tensors = {name: values(shape) for name, shape in shapes.items()}
     for variant in range(VARIANTS):
         directory = os.path.join(work, f"variant-{variant}")
         os.mkdir(directory)
@@ -166,7 +177,9 @@ def main():
     parser.add_argument("--interval", type=float, default=60, help="seconds between two checkpoints that the figure is for")
     parser.add_argument("--window", type=float, default=30, help="seconds in which a checkpoint is written, and weighed or not")
     parser.add_argument("--pairs", type=int, default=20)
-    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--weights", choices=("trained", "fresh"), default="trained", help="fresh ones cost a third more")
+    parser.add_argument("--job-threads", type=int, default=2, help="of the training loop; 1 leaves a core idle, as a job on an accelerator does")
+    parser.add_argument("--threads", type=int, default=2, help="of the daemon")
     parser.add_argument("--niceness", type=int, default=10, help="of the daemon; its scales have 10 more")
     parser.add_argument("--bytes-per-second", type=int, default=0)
     parser.add_argument("--train", help=argparse.SUPPRESS)
@@ -175,19 +188,19 @@ def main():
     # Whatever ends this script ends the job and the daemon too.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit("stopped"))
     if given.train:
-        return train(given.train, cores)
+        return train(given.train, cores, given.job_threads)
     with tempfile.TemporaryDirectory(dir=os.environ.get("WORK")) as work:
-        parameters = make_checkpoints(work)
+        parameters = make_checkpoints(work, given.weights)
         log_path = os.path.join(work, "steps")
         writers = {True: Writer(work, "watched"), False: Writer(work, "beside")}
-        job = subprocess.Popen([sys.executable, __file__, "--train", log_path])
+        job = subprocess.Popen([sys.executable, __file__, "--train", log_path, "--job-threads", str(given.job_threads)])
         daemon = start_daemon(given, work, os.path.join(work, "watched"), cores)
         try:
             while not (os.path.exists(log_path) and os.path.getsize(log_path) >= 8 * 10):
                 if job.poll() is not None:
                     sys.exit("the training loop ended by itself")
                 time.sleep(0.5)
-            print(f"{parameters / 1e6:.1f} M parameters, tier {given.tier}, {given.threads} thread(s), cores {cores}, "
+            print(f"{parameters / 1e6:.1f} M parameters, tier {given.tier}, {given.threads} thread(s), a job of {given.job_threads}, cores {cores}, "
                   f"windows of {given.window:.0f} s, load {os.getloadavg()[0]:.1f}", flush=True)
             measure(given, work, writers, daemon, log_path)
         finally:
