@@ -326,7 +326,7 @@ impl Scales<'_> {
 
     fn fill(&self, reading: &mut Reading, work: &Work<'_>, progress: &dyn Progress) {
         let (candidate, weighing) = (work.candidate, self.weighing);
-        let opened = tensor::open(&candidate.root, &self.files(candidate), &self.weighing.tensor);
+        let opened = tensor::open(&candidate.root, &self.files(candidate), &weighing.tensor);
         let (config, config_problems) = checkpoint::model_config(candidate);
         let map = model::understand_with(opened.source.tensors(), config.as_ref(), &weighing.families);
         reading.family.clone_from(&map.family);
@@ -352,8 +352,8 @@ impl Scales<'_> {
             measure::weigh_optimizer(&states, work.plan, progress, &mut reading.subjects);
         reading.remarks.extend(remarks);
         reading.problems.extend(problems);
-        if let Some((_, before)) = work.previous.as_ref().filter(|_| self.weighing.tensor.spare_page_cache) {
-            tensor::hand_back(&before.root, &self.files(before), &self.weighing.tensor);
+        if let Some((_, before)) = work.previous.as_ref().filter(|_| weighing.tensor.spare_page_cache) {
+            tensor::hand_back(&before.root, &self.files(before), &weighing.tensor);
         }
     }
 

@@ -73,7 +73,7 @@ impl Input {
             absolute,
             len: metadata.len(),
             identity: (metadata.dev(), metadata.ino()),
-            hands_back: settings.spare_page_cache && !is_in_memory(&file, metadata.len()),
+            hands_back: keep && settings.spare_page_cache && !is_in_memory(&file, metadata.len()),
             file: keep.then_some(file),
         }))
     }

@@ -128,9 +128,11 @@ pub fn open(root: &Path, files: &[PathBuf], settings: &Settings) -> Opened {
 
 /// Hands back what of these files lies in the system's page cache, for files that nobody will read again soon.
 pub fn hand_back(root: &Path, files: &[PathBuf], settings: &Settings) {
+    // It does not matter whether they lie there: to ask could read them in.
+    let unasked = Settings { spare_page_cache: false, ..settings.clone() };
     files
         .iter()
-        .filter_map(|file| Input::open(root, file, true, settings).ok())
+        .filter_map(|file| Input::open(root, file, true, &unasked).ok())
         .for_each(|file| file.hand_back());
 }
 
