@@ -86,7 +86,7 @@ def make_checkpoints(work, kind):
         x = rng.standard_normal(shape) * 0.02
         if kind == "trained":
             x /= np.sqrt(rng.chisquare(7, size=shape) / 7)
-            for axis, spread in list(enumerate((0.3, 0.15)))[: len(shape)]:
+            for axis, spread in zip(range(len(shape)), (0.3, 0.15)):
                 x *= np.exp(spread * rng.standard_normal([n if at == axis else 1 for at, n in enumerate(shape)]))
         return x.astype(np.float32)
 

@@ -81,8 +81,8 @@ fn shrinks(view: &View<'_>, table: &TensorReading, decay_min: f64) -> Option<Sig
     let least =
         recent.iter().map(|(lost, decay)| (lost / FALL_MIN).min(decay / limit)).fold(f64::INFINITY, f64::min);
     // Frequent tokens' rows may go on growing: the median row tells what happens to the table.
-    let norms = view.last(table, "token_norm_median").zip(value(table, "token_norm_median"));
-    let fell = norms.is_some_and(|(before, norm)| 1.0 - norm / before > now / 2.0);
+    let (norm_before, norm) = (view.last(table, "token_norm_median")?, value(table, "token_norm_median")?);
+    let fell = 1.0 - norm / norm_before > now / 2.0;
     let inside = |tensor: &&TensorReading| is_matrix(&tensor.facts) && tensor.facts.meaning.layer.is_some();
     let layers = view.reading.tensors.iter().filter(inside);
     let layers = median(layers.filter_map(|tensor| losses(view, tensor).map(|(_, now)| now)))?;
@@ -100,16 +100,8 @@ fn shrinks(view: &View<'_>, table: &TensorReading, decay_min: f64) -> Option<Sig
     sign.tensors = vec![table.facts.name.to_string()];
     let expected = format!("a decay of at most {most:.2} per unit of learning-rate time, as before");
     sign.evidence = vec![evidence(subject(table), "rms", Some(-now), expected)];
-    let expected = format!(
-        "near {:.4}, as in the checkpoint before",
-        norms.map(|(before, _)| before).unwrap_or_default()
-    );
-    sign.evidence.push(evidence(
-        subject(table),
-        "token_norm_median",
-        value(table, "token_norm_median"),
-        expected,
-    ));
+    let expected = format!("near {norm_before:.4}, as in the checkpoint before");
+    sign.evidence.push(evidence(subject(table), "token_norm_median", Some(norm), expected));
     sign.dissent = vec![format!("the median matrix of the layers lost {:.2} % of itself", 100.0 * layers)];
     Some(sign)
 }
