@@ -6,7 +6,7 @@ use super::central::Central;
 use super::change::{Change, Reach, RowChange, compare_row};
 use super::codes::Codes;
 use super::counter::{Counter, value};
-use super::cut::{Cut, Fine};
+use super::cut::{Cut, Depths};
 use super::decode::to_f32;
 use super::gather::{Found, Wanted};
 use super::inventory::Special;
@@ -92,7 +92,7 @@ pub(super) struct Chunk<'a> {
     pub(super) before: Option<(Dtype, &'a [u8])>,
     pub(super) reach: Option<Reach>,
     pub(super) recipe: Option<&'a Recipe>,
-    pub(super) fine: Fine,
+    pub(super) depths: Depths,
 }
 
 /// What the second look looks for.
@@ -161,14 +161,14 @@ impl Tables {
         if chunk.dtype.bytes() <= 2 {
             self.codes.push(chunk.bytes, chunk.dtype.bytes());
         } else {
-            self.raw.push(values, chunk.fine.raw);
+            self.raw.push(values, chunk.depths.raw);
         }
         for row in values.chunks(cut.row) {
             let range = lanes::range(row);
             if range.abs_max >= INFINITE {
                 self.broken_row(row, &mut totals);
             } else {
-                self.row(quads, row, &range, chunk.rows.then_some(chunk.fine), &mut totals);
+                self.row(quads, row, &range, chunk.rows.then_some(chunk.depths), &mut totals);
             }
         }
         if let Some(recipe) = chunk.recipe {
@@ -193,7 +193,7 @@ impl Tables {
         quads: Q,
         row: &[f32],
         range: &Range,
-        matrix: Option<Fine>,
+        matrix: Option<Depths>,
         totals: &mut Totals,
     ) {
         let n = row.len() as f64;
@@ -211,7 +211,7 @@ impl Tables {
         totals.special.zero += u64::from(range.zeros);
         totals.extremes = wider(totals.extremes, Some((low, high)));
         self.raw.cover(range);
-        let Some(fine) = matrix else { return };
+        let Some(depths) = matrix else { return };
         let square = powers[1] / n;
         totals.row_variance.push(central.powers[0] / n);
         totals.row_square.push(square);
@@ -225,7 +225,7 @@ impl Tables {
         let covered =
             if abs_min == 0 { lanes::range(&self.row) } else { Range { abs_max, abs_min, ..*range } };
         self.normalized.cover(&covered);
-        self.normalized.push(&self.row, fine.normalized);
+        self.normalized.push(&self.row, depths.normalized);
         totals.normalized.merge(&central.divided(square.sqrt()));
         let ends = (normalize_one(low, square), normalize_one(high, square));
         totals.normalized_extremes = wider(totals.normalized_extremes, Some(ends));

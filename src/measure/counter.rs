@@ -7,8 +7,9 @@
 //! chunk. Counts and sums are integers, so neither the order of the values nor the number of threads can
 //! change them.
 //!
-//! Where values are nearly normal, D may lie in nearly every cell. Such values are also counted by 4 more
-//! bits, at once, which spares a second look at all of them.
+//! Where values are nearly normal, D may lie in nearly every cell. Counting them by more bits at once spares a
+//! second look at most of them: by 2 more bits in the same table, or, where they are more than a packed entry can
+//! count and D is smaller still, by 4 more bits in a second one. See [`Depth`].
 
 use super::cells::Cell;
 use super::lanes::{INFINITE, Range};
@@ -23,20 +24,80 @@ const NEGATIVE: usize = CELLS / 2;
 const MERGED_MAX: f64 = 0.08;
 /// Cells of one sign and exponent.
 const BLOCK: usize = 1 << (23 - SPAN);
-/// What a value adds to its packed entry beside its bits: more than all the low bits of an entry are together.
-const ONE: u64 = 1 << 40;
-/// Values after which packed entries are emptied into wide ones. So many times `ONE` and 32 bits fit a u64.
-const PACKED_MAX: usize = 1 << 23;
+/// Values after which packed entries are emptied into wide ones.
+const PACKED_MAX: usize = 31 << 20;
+/// What a value adds to its packed entry beside its bits: more than the low bits of `PACKED_MAX` values are together.
+/// So many times this and 32 bits fit a u64.
+const ONE: u64 = (PACKED_MAX as u64) << SPAN;
+const _: () = assert!((PACKED_MAX as u64).checked_mul(ONE + u32::MAX as u64).is_some());
+/// Most values of which quarters of cells are enough to find D: a normal's D falls with the root of their number.
+const QUARTERS_MAX: usize = 1 << 23;
 /// Bits of each cell that the fine table tells apart.
 pub(crate) const FINE_SPLIT: u32 = 4;
 const FINE: usize = CELLS << FINE_SPLIT;
+/// Bits of each cell that packed entries tell apart, where they tell quarters.
+const QUARTERS: u32 = 2;
+const PACKED: usize = CELLS << QUARTERS;
 
 /// Most values in one tensor: the fine counts are u32.
 pub(crate) const VALUES_MAX: u64 = u32::MAX as u64;
 
+/// By how many bits the values of a tensor are counted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Depth {
+    /// By cells.
+    #[default]
+    Cells,
+    /// By the quarters of cells.
+    Quarters,
+    /// By cells, and by their sixteenths beside that.
+    Sixteenths,
+}
+
+impl Depth {
+    /// The depth for nearly normal values, of which a tensor has so many.
+    pub(crate) const fn nearly_normal(values: usize) -> Self {
+        if values <= QUARTERS_MAX { Self::Quarters } else { Self::Sixteenths }
+    }
+}
+
+/// Counts by more bits than those of cells.
+#[derive(Clone, Copy)]
+pub(crate) enum Deep<'a> {
+    /// Packed entries of quarters.
+    Quarters(&'a [u64]),
+    /// Counts of sixteenths.
+    Sixteenths(&'a [u32]),
+}
+
+impl Deep<'_> {
+    /// Bits of each cell that are told apart.
+    pub(crate) const fn split(&self) -> u32 {
+        match self {
+            Self::Quarters(_) => QUARTERS,
+            Self::Sixteenths(_) => FINE_SPLIT,
+        }
+    }
+
+    /// Appends the counts of some parts of cells, in the order of their bits.
+    pub(crate) fn counts(&self, parts: std::ops::Range<usize>, out: &mut Vec<u32>) {
+        match self {
+            Self::Quarters(packed) => out.extend(
+                parts
+                    .clone()
+                    .zip(&packed[parts])
+                    .map(|(part, &entry)| unpacked(part, SPAN - QUARTERS, entry)[0] as u32),
+            ),
+            Self::Sixteenths(counts) => out.extend_from_slice(&counts[parts]),
+        }
+    }
+}
+
 /// The tables, and what is known of the values beside them.
 pub(crate) struct Counter {
-    packed: Box<[u64; CELLS]>,
+    /// Of cells; of their quarters where these are told apart.
+    packed: Box<[u64; PACKED]>,
+    quarters: bool,
     /// Values in `packed`.
     pending: usize,
     /// Count and sum of each cell, from packed entries that were full; empty until it is needed.
@@ -61,10 +122,11 @@ pub(super) fn boxed<T: Clone + Default, const N: usize>() -> Box<[T; N]> {
 }
 
 impl Counter {
-    /// Empty tables: 2 MB, of which only the pages that are used are ever touched.
+    /// Empty tables: 8 MB, of which only the pages that are used are ever touched.
     pub(crate) fn new() -> Self {
         Self {
             packed: boxed(),
+            quarters: false,
             pending: 0,
             wide: Vec::new(),
             fine: Vec::new(),
@@ -84,23 +146,32 @@ impl Counter {
         self.negative_zeros += u64::from(range.negative_zeros);
     }
 
-    /// Counts values, `fine` by more bits as well. NaN and Inf are counted where nobody looks.
+    /// Counts values; all of one tensor by the same depth. NaN and Inf are counted where nobody looks.
     #[inline(always)]
-    pub(crate) fn push(&mut self, values: &[f32], fine: bool) {
+    pub(crate) fn push(&mut self, values: &[f32], depth: Depth) {
+        if depth == Depth::Quarters {
+            self.quarters = true;
+            return self.push_packed::<{ SPAN - QUARTERS }>(values);
+        }
         for part in values.chunks(PACKED_MAX) {
             if self.pending + part.len() > PACKED_MAX {
                 self.flush();
             }
-            self.pending += part.len();
-            // Kept apart from `self`, so that its place is not read again for each value.
-            let packed: &mut [u64; CELLS] = &mut self.packed;
-            for value in part {
-                let bits = value.to_bits();
-                packed[(bits >> SPAN) as usize] += ONE + u64::from(bits);
-            }
+            self.push_packed::<SPAN>(part);
         }
-        if fine {
+        if depth == Depth::Sixteenths {
             self.push_fine(values);
+        }
+    }
+
+    #[inline(always)]
+    fn push_packed<const SHIFT: u32>(&mut self, values: &[f32]) {
+        self.pending += values.len();
+        // Kept apart from `self`, so that its place is not read again for each value.
+        let packed: &mut [u64; PACKED] = &mut self.packed;
+        for value in values {
+            let bits = value.to_bits();
+            packed[(bits >> SHIFT) as usize] += ONE + u64::from(bits);
         }
     }
 
@@ -132,7 +203,7 @@ impl Counter {
         }
         for sign in [0, NEGATIVE] {
             for index in shifted(self.occupied(), sign) {
-                let [count, sum] = unpacked(index, self.packed[index]);
+                let [count, sum] = unpacked(index, SPAN, self.packed[index]);
                 self.wide[index][0] += count;
                 self.wide[index][1] += sum;
             }
@@ -143,30 +214,49 @@ impl Counter {
     fn clear_packed(&mut self) {
         let infinite = (INFINITE >> SPAN) as usize;
         for sign in [0, NEGATIVE] {
-            let occupied = shifted(self.occupied(), sign);
+            let occupied = self.packed_of(shifted(self.occupied(), sign));
             self.packed[occupied].fill(0);
             // The exponent of NaN and Inf.
-            self.packed[infinite + sign..infinite + sign + BLOCK].fill(0);
+            let infinite = self.packed_of(infinite + sign..infinite + sign + BLOCK);
+            self.packed[infinite].fill(0);
         }
         self.pending = 0;
     }
 
+    /// Packed entries of some cells.
+    fn packed_of(&self, cells: std::ops::Range<usize>) -> std::ops::Range<usize> {
+        parts_of(cells, if self.quarters { QUARTERS } else { 0 })
+    }
+
     /// Adds another thread's counts and empties them.
     pub(crate) fn absorb(&mut self, other: &mut Counter) {
-        self.flush();
-        other.flush();
+        // As many values as are counted by quarters fit packed entries.
+        let quarters = self.quarters || other.quarters;
+        (self.quarters, other.quarters) = (quarters, quarters);
+        if quarters {
+            self.pending += other.pending;
+        } else {
+            self.flush();
+        }
         if other.has_fine {
             self.push_fine(&[]);
         }
-        for sign in [0, NEGATIVE] {
-            let occupied = shifted(other.occupied(), sign);
-            for index in occupied.clone() {
-                self.wide[index][0] += other.wide[index][0];
-                self.wide[index][1] += other.wide[index][1];
+        for index in [0, NEGATIVE].into_iter().flat_map(|sign| shifted(other.occupied(), sign)) {
+            if quarters {
+                for part in other.packed_of(index..index + 1) {
+                    self.packed[part] += other.packed[part];
+                }
+                continue;
             }
+            let [count, sum] = other.entry(index);
+            if count == 0 {
+                continue;
+            }
+            self.wide[index][0] += count;
+            self.wide[index][1] += sum;
             if other.has_fine {
-                let fine = fine_of(occupied);
-                let counts = self.fine[fine.clone()].iter_mut().zip(&other.fine[fine]);
+                let parts = parts_of(index..index + 1, FINE_SPLIT);
+                let counts = self.fine[parts.clone()].iter_mut().zip(&other.fine[parts]);
                 counts.for_each(|(sum, count)| *sum += count);
             }
         }
@@ -186,22 +276,25 @@ impl Counter {
                 self.wide[occupied.clone()].fill([0; 2]);
             }
             if self.has_fine {
-                self.fine[fine_of(occupied)].fill(0);
-                self.fine[fine_of(infinite + sign..infinite + sign + BLOCK)].fill(0);
+                self.fine[parts_of(occupied, FINE_SPLIT)].fill(0);
+                self.fine[parts_of(infinite + sign..infinite + sign + BLOCK, FINE_SPLIT)].fill(0);
             }
         }
         self.clear_packed();
-        (self.range, self.zeros, self.negative_zeros, self.has_fine) = (NOTHING, 0, 0, false);
+        (self.range, self.zeros, self.negative_zeros) = (NOTHING, 0, 0);
+        (self.quarters, self.has_fine) = (false, false);
     }
 
-    /// The occupied cells in ascending order, with the first key of each (see [`key`]).
-    ///
-    /// Where it is `merged`, neighbours near zero are one cell: each binade below a limit has half as many cells
-    /// as the one above, so that all are about equally wide. [`Counter::narrow`] takes such a cell apart.
-    pub(crate) fn cells(&self, merged: bool) -> (Vec<Cell>, Vec<u32>) {
-        let mut out = (Vec::new(), Vec::new());
+    /// The occupied cells of `finite` values in ascending order, with the first key of each (see [`key`]). Neighbours
+    /// near zero are one cell: each binade below a limit has half as many cells as the one above, so that all are
+    /// about equally wide. [`Counter::narrow`] takes such a cell apart.
+    pub(crate) fn merged_cells(&self, finite: u64) -> (Vec<Cell>, Vec<u32>) {
+        self.cells_below(self.merge_limit(finite - self.zeros))
+    }
+
+    /// Cells, merged below a binade.
+    fn cells_below(&self, limit: usize) -> (Vec<Cell>, Vec<u32>) {
         let occupied = self.occupied();
-        let limit = if merged { self.merge_limit() } else { 0 };
         let mut groups = Vec::new();
         let mut next = occupied.start;
         while next < occupied.end {
@@ -211,6 +304,7 @@ impl Counter {
             groups.push(next..end.min(occupied.end));
             next = end;
         }
+        let mut out = (Vec::with_capacity(2 * groups.len() + 1), Vec::with_capacity(2 * groups.len() + 1));
         for group in groups.iter().rev() {
             self.group(shifted(group.clone(), NEGATIVE), &mut out);
         }
@@ -224,20 +318,19 @@ impl Counter {
         out
     }
 
-    /// The binade below which at most [`MERGED_MAX`] of the values that are not zero lie.
-    fn merge_limit(&self) -> usize {
+    /// The binade below which at most [`MERGED_MAX`] of the values lie, of which there are `total` beside zeros.
+    fn merge_limit(&self, total: u64) -> usize {
         let occupied = self.occupied();
         let count = |index: usize| self.count(index) + self.count(index + NEGATIVE);
-        let total: u64 = occupied.clone().map(count).sum();
-        let mut below = 0;
-        let binades = occupied.start / BLOCK..(occupied.end - 1) / BLOCK + 1;
-        for binade in binades.clone() {
-            below += (binade * BLOCK..(binade + 1) * BLOCK).map(count).sum::<u64>();
-            if below as f64 > MERGED_MAX * total as f64 {
+        let mut below = total;
+        // From above, as most of the binades lie below the limit.
+        for binade in (occupied.start / BLOCK..(occupied.end - 1) / BLOCK + 1).rev() {
+            below -= (binade * BLOCK..(binade + 1) * BLOCK).map(count).sum::<u64>();
+            if below as f64 <= MERGED_MAX * total as f64 {
                 return binade;
             }
         }
-        binades.end
+        0
     }
 
     /// Values of a cell, zeros left out.
@@ -254,7 +347,9 @@ impl Counter {
     }
 
     fn entry(&self, index: usize) -> [u64; 2] {
-        let [mut count, mut sum] = unpacked(index, self.packed[index]);
+        // Entries of a cell's quarters add up to what its own would be.
+        let packed = self.packed[self.packed_of(index..index + 1)].iter().sum();
+        let [mut count, mut sum] = unpacked(index, SPAN, packed);
         if let Some([more, more_sum]) = self.wide.get(index) {
             count += more;
             sum += more_sum;
@@ -277,41 +372,56 @@ impl Counter {
         if group.len() == 1 {
             return self.cell(group.start, out);
         }
-        let from = out.0.len();
-        if group.start >= NEGATIVE {
-            group.rev().for_each(|index| self.cell(index, out));
-        } else {
-            group.for_each(|index| self.cell(index, out));
+        let negative = group.start >= NEGATIVE;
+        let last = group.end - 1;
+        let ascending = group.clone().map(|index| if negative { group.start + last - index } else { index });
+        let mut cells = ascending.filter_map(|index| self.one(index));
+        let Some((first, key)) = cells.next() else { return };
+        let (mut all, mut sum) = (first, first.mean * first.count as f64);
+        for (cell, _) in cells {
+            all.hi = cell.hi;
+            all.count += cell.count;
+            sum += cell.mean * cell.count as f64;
         }
-        if let [first, .., last] = out.0[from..] {
-            let count = out.0[from..].iter().map(|cell| cell.count).sum();
-            let sum: f64 = out.0[from..].iter().map(|cell| cell.mean * cell.count as f64).sum();
-            let mean = (sum / count as f64).clamp(first.lo, last.hi);
-            out.0.truncate(from);
-            out.1.truncate(from + 1);
-            out.0.push(Cell { lo: first.lo, hi: last.hi, mean, count });
+        if all.count > first.count {
+            all.mean = (sum / all.count as f64).clamp(all.lo, all.hi);
         }
+        out.0.push(all);
+        out.1.push(key);
     }
 
-    /// Counts by the top 22 bits, zeros left out, where all values were counted so.
-    pub(crate) fn fine(&mut self) -> Option<&[u32]> {
-        if !self.has_fine {
+    /// Counts by more bits, zeros left out, where values were counted so.
+    pub(crate) fn deep(&mut self) -> Option<Deep<'_>> {
+        if !self.quarters && !self.has_fine {
             return None;
         }
         let negative = std::mem::take(&mut self.negative_zeros);
         let positive = std::mem::take(&mut self.zeros) - negative;
-        self.fine[0] -= positive as u32;
-        self.fine[FINE / 2] -= negative as u32;
         // Still to be cleared.
         self.range.abs_min = if positive + negative > 0 { 0 } else { self.range.abs_min };
-        Some(&self.fine)
+        if self.quarters {
+            self.packed[0] -= positive * ONE;
+            self.packed[PACKED / 2] -= negative * (ONE + (1 << 31));
+            return Some(Deep::Quarters(&self.packed[..]));
+        }
+        self.fine[0] -= positive as u32;
+        self.fine[FINE / 2] -= negative as u32;
+        Some(Deep::Sixteenths(&self.fine))
     }
 
     fn cell(&self, index: usize, (cells, keys): &mut (Vec<Cell>, Vec<u32>)) {
+        if let Some((cell, key)) = self.one(index) {
+            cells.push(cell);
+            keys.push(key);
+        }
+    }
+
+    /// A cell and its first key; none where it holds nothing.
+    fn one(&self, index: usize) -> Option<(Cell, u32)> {
         let [all, sum] = self.entry(index);
         let count = all - self.zeros_in(index);
         if count == 0 {
-            return;
+            return None;
         }
         let bits = (index as u32) << SPAN;
         let value = |low: u32| f64::from(f32::from_bits(bits | low));
@@ -326,14 +436,16 @@ impl Counter {
         let mean = near + (far - near) * (sum as f64 / count as f64 / f64::from(LOW));
         let negative = index >= NEGATIVE;
         let (lo, hi) = if negative { (far, near) } else { (near, far) };
-        cells.push(Cell { lo, hi, mean: mean.clamp(lo, hi), count });
-        keys.push(key(if negative { bits | LOW } else { bits }));
+        Some((
+            Cell { lo, hi, mean: mean.clamp(lo, hi), count },
+            key(if negative { bits | LOW } else { bits }),
+        ))
     }
 }
 
-/// Count and sum of the low bits of a packed entry.
-fn unpacked(index: usize, entry: u64) -> [u64; 2] {
-    let each = ONE + ((index as u64) << SPAN);
+/// Count and sum of the low bits of a packed entry, of which there are `span`.
+fn unpacked(index: usize, span: u32, entry: u64) -> [u64; 2] {
+    let each = ONE + ((index as u64) << span);
     [entry / each, entry % each]
 }
 
@@ -341,8 +453,9 @@ fn shifted(range: std::ops::Range<usize>, by: usize) -> std::ops::Range<usize> {
     range.start + by..range.end + by
 }
 
-fn fine_of(cells: std::ops::Range<usize>) -> std::ops::Range<usize> {
-    cells.start << FINE_SPLIT..cells.end << FINE_SPLIT
+/// Parts of some cells, of which `split` bits are told apart.
+fn parts_of(cells: std::ops::Range<usize>, split: u32) -> std::ops::Range<usize> {
+    cells.start << split..cells.end << split
 }
 
 /// Bits in an order that is the order of the values.
@@ -369,10 +482,10 @@ mod tests {
         let mut values = Random(5).normals(200_000, 1.0);
         (values[0], values[1], values[2]) = (0.0, -0.0, -1e-42);
         let mut counter = Counter::new();
-        counter.push(&values, false);
+        counter.push(&values, Depth::Cells);
         counter.cover(&lanes::range(&values));
-        let (narrow, narrow_keys) = counter.cells(false);
-        let (merged, keys) = counter.cells(true);
+        let (narrow, narrow_keys) = counter.cells_below(0);
+        let (merged, keys) = counter.merged_cells(values.len() as u64);
         let is_merged = |cell: &Cell| !narrow.contains(cell);
         let values_merged: u64 = merged.iter().filter(|cell| is_merged(cell)).map(|cell| cell.count).sum();
         assert!(values_merged > 0 && values_merged as f64 <= MERGED_MAX * values.len() as f64);
@@ -389,5 +502,53 @@ mod tests {
             }
         }
         assert_eq!(apart, (narrow, narrow_keys));
+    }
+
+    fn counted(values: &[f32], depth: Depth) -> Counter {
+        let mut counter = Counter::new();
+        for part in values.chunks(1000) {
+            counter.push(part, depth);
+            counter.cover(&lanes::range(part));
+        }
+        counter
+    }
+
+    #[test]
+    fn depth_and_threads_change_no_cell() {
+        let mut values = Random(6).normals(20_000, 1.0);
+        values[..4].copy_from_slice(&[0.0, -0.0, 0.0, -1e-42]);
+        let cells = counted(&values, Depth::Cells).merged_cells(values.len() as u64);
+        for depth in [Depth::Cells, Depth::Quarters, Depth::Sixteenths] {
+            let (left, right) = values.split_at(7000);
+            let [mut counter, mut other, mut idle] = [left, right, &[]].map(|part| counted(part, depth));
+            idle.absorb(&mut counter);
+            idle.absorb(&mut other);
+            assert_eq!(idle.merged_cells(values.len() as u64), cells, "{depth:?}");
+            assert!(counter.packed.iter().all(|&entry| entry == 0), "{depth:?}: is not emptied");
+        }
+    }
+
+    #[test]
+    fn parts_of_cells_are_counted_without_zeros() {
+        let mut values = Random(7).normals(20_000, 1.0);
+        values[..3].copy_from_slice(&[0.0, -0.0, 0.0]);
+        for depth in [Depth::Quarters, Depth::Sixteenths] {
+            let mut counter = counted(&values, depth);
+            let deep = counter.deep().expect("it was counted so");
+            let shift = SPAN - deep.split();
+            for sign in [0, 1u32 << 31] {
+                let first = (sign | 0.5f32.to_bits()) >> shift;
+                for parts in [first..first + 64, sign >> shift..(sign >> shift) + 2] {
+                    let plain = parts.clone().map(|part| {
+                        let inside = |x: &&f32| x.to_bits() >> shift == part && **x != 0.0;
+                        values.iter().filter(inside).count() as u32
+                    });
+                    let mut counts = Vec::new();
+                    deep.counts(parts.start as usize..parts.end as usize, &mut counts);
+                    assert_eq!(counts, plain.collect::<Vec<_>>(), "{depth:?}");
+                }
+            }
+        }
+        assert!(counted(&values, Depth::Cells).deep().is_none());
     }
 }

@@ -1,6 +1,7 @@
 //! How a tensor is cut into chunks, and what its first one tells of how to count the rest.
 
 use super::central::Central;
+use super::counter::Depth;
 use super::decode::to_f32;
 use super::lanes;
 use super::quads::Portable;
@@ -41,14 +42,14 @@ impl Cut {
     }
 }
 
-/// Which values are counted finely, because they are nearly normal.
+/// By how many bits values are counted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Fine {
-    pub(super) raw: bool,
-    pub(super) normalized: bool,
+pub(super) struct Depths {
+    pub(super) raw: Depth,
+    pub(super) normalized: Depth,
 }
 
-impl Fine {
+impl Depths {
     /// Elements that tell whether a tensor is nearly normal. What this gets wrong costs time alone.
     const SAMPLE: usize = 1 << 14;
     /// Largest skewness and excess kurtosis, either way, of what is taken for nearly normal: below, D
@@ -71,10 +72,11 @@ impl Fine {
                 normalized.merge(&central.divided(square.sqrt()));
             }
         }
-        let near = |central: &Central| {
+        let depth = |applies: bool, central: &Central| {
             let moments = central.moments(f64::NEG_INFINITY, f64::INFINITY);
-            moments.skewness.abs() < Self::LIMIT && moments.excess_kurtosis.abs() < Self::LIMIT
+            let near = moments.skewness.abs() < Self::LIMIT && moments.excess_kurtosis.abs() < Self::LIMIT;
+            if applies && near { Depth::nearly_normal(cut.elements) } else { Depth::Cells }
         };
-        Self { raw: near(&raw) && dtype.bytes() > 2, normalized: cut.matrix && near(&normalized) }
+        Self { raw: depth(dtype.bytes() > 2, &raw), normalized: depth(cut.matrix, &normalized) }
     }
 }

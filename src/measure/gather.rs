@@ -6,10 +6,8 @@
 //! Most cells are wanted for D, because it might lie there, and few of them are likely to hold it. The values of
 //! the others are not collected: they are counted by some of their bits, which nearly always rules them out.
 
-use std::borrow::Cow;
-
 use super::cells::Cell;
-use super::counter::{FINE_SPLIT, SPAN, key, value};
+use super::counter::{Deep, FINE_SPLIT, SPAN, key, value};
 use super::ks::{PARTS, Search};
 
 /// Values that are collected at most in one look: 16 MB.
@@ -117,14 +115,14 @@ impl Wanted {
         self.wants.iter().map(|want| top(want.start)).for_each(|index| lookup.filter[index] = 0);
     }
 
-    /// What the fine table of the first look answers already; see [`Answer::told`].
-    pub(crate) fn of_fine(wants: Vec<Want>) -> Option<Self> {
+    /// What the counts of the first look answer already; see [`Answer::told`].
+    pub(crate) fn of_deep(wants: Vec<Want>, deep: &Deep<'_>) -> Option<Self> {
         (!wants.is_empty()).then_some(Self {
             lookup: Lookup::default(),
             entries: Vec::new(),
             wants,
             span: SPAN,
-            split: Some(FINE_SPLIT),
+            split: Some(deep.split()),
             collected: 0,
             slots: 0,
             direct: true,
@@ -287,7 +285,7 @@ impl Wanted {
             keys[*end] = key;
             *end += 1;
         }
-        Answer { keys, ends, table: found.table.into(), parts: Vec::new() }
+        Answer { keys, ends, table: Table::Found(found.table), parts: Vec::new() }
     }
 
     /// Keys of the cells that are left wide by a split, as a power of two; none where nothing is left. `open` where
@@ -368,15 +366,32 @@ impl Wanted {
 pub(crate) struct Answer<'a> {
     keys: Vec<u32>,
     ends: Vec<usize>,
-    table: Cow<'a, [u32]>,
+    table: Table<'a>,
     /// Counts that were asked for last.
     parts: Vec<u32>,
 }
 
+/// Counts.
+enum Table<'a> {
+    /// Of a look.
+    Found(Vec<u32>),
+    /// Of all bit patterns, by their top bits.
+    Deep(Deep<'a>),
+}
+
+impl Table<'_> {
+    fn counts(&self, parts: std::ops::Range<usize>, out: &mut Vec<u32>) {
+        match self {
+            Self::Found(table) => out.extend_from_slice(table.get(parts).unwrap_or_default()),
+            Self::Deep(deep) => deep.counts(parts, out),
+        }
+    }
+}
+
 impl<'a> Answer<'a> {
-    /// What a table of all bit patterns, indexed by their top bits, tells.
-    pub(crate) fn told(table: &'a [u32]) -> Self {
-        Self { keys: Vec::new(), ends: Vec::new(), table: table.into(), parts: Vec::new() }
+    /// What the first look's counts by more bits tell.
+    pub(crate) fn told(deep: Deep<'a>) -> Self {
+        Self { keys: Vec::new(), ends: Vec::new(), table: Table::Deep(deep), parts: Vec::new() }
     }
 
     fn bucket(&mut self, wanted: usize) -> &mut [u32] {
@@ -387,20 +402,21 @@ impl<'a> Answer<'a> {
     /// Counts of a wanted cell's parts, in the order of their keys.
     fn counts(&mut self, wanted: &Wanted, index: usize, split: u32) -> &[u32] {
         let len = 1usize << split;
+        self.parts.clear();
         if !wanted.direct {
             let index = match wanted.split {
                 Some(_) => index,
                 None => wanted.lookup.slots[top(wanted.wants[index].start)] as usize,
             };
-            return self.table.get(index * len..(index + 1) * len).unwrap_or_default();
+            self.table.counts(index * len..(index + 1) * len, &mut self.parts);
+            return &self.parts;
         }
         let first = wanted.wants[index].start;
         // Negative values ascend with falling bits.
         let bits = value(first).to_bits() >> (wanted.span - split);
         let negative = first & 0x8000_0000 == 0;
         let from = if negative { bits as usize + 1 - len } else { bits as usize };
-        self.parts.clear();
-        self.parts.extend_from_slice(self.table.get(from..from + len).unwrap_or_default());
+        self.table.counts(from..from + len, &mut self.parts);
         if negative {
             self.parts.reverse();
         }

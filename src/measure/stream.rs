@@ -13,7 +13,7 @@ use super::cells::{Cell, Ranked};
 use super::change;
 use super::chunk::{Chunk, Finds, Tables, Totals, Wants, span_bits};
 use super::counter::{Counter, SPAN, VALUES_MAX};
-use super::cut::{Cut, Fine};
+use super::cut::{Cut, Depths};
 use super::decode::fits_f32;
 use super::elements::Moments;
 use super::gather::{Answer, Found, Lookup, Want, Wanted};
@@ -90,7 +90,7 @@ pub(super) struct Pass<'a> {
     /// False once the previous checkpoint could not be read.
     previous: AtomicBool,
     /// What the first chunk has told, before any chunk is counted.
-    fine: OnceLock<Fine>,
+    depths: OnceLock<Depths>,
 }
 
 impl<'a> Pass<'a> {
@@ -98,12 +98,12 @@ impl<'a> Pass<'a> {
         let columns = rows::no_rows(&job.info.shape, true, false).is_none().then(|| job.row_len());
         let cut = Cut::new(job.info, columns);
         let reach = job.previous.as_ref().and_then(|previous| previous.interval.reach(job.info.dtype));
-        Self { job, cut, reach, previous: job.previous.is_some().into(), fine: OnceLock::new() }
+        Self { job, cut, reach, previous: job.previous.is_some().into(), depths: OnceLock::new() }
     }
 
     /// To be called with the bytes of the first chunk.
     pub(super) fn decide(&self, bytes: &[u8]) {
-        self.fine.get_or_init(|| Fine::of(&self.cut, self.job.info.dtype, bytes));
+        self.depths.get_or_init(|| Depths::of(&self.cut, self.job.info.dtype, bytes));
     }
 
     /// Where a chunk's bytes are, and how many.
@@ -142,7 +142,7 @@ impl<'a> Pass<'a> {
             before,
             reach: self.reach,
             recipe,
-            fine: self.fine.get().copied().unwrap_or_default(),
+            depths: self.depths.get().copied().unwrap_or_default(),
         }
     }
 }
@@ -191,7 +191,7 @@ impl Open {
         if moments.count > 0 && moments.min == moments.max {
             return Self::exact(vec![Cell::exact(moments.min, moments.count)], moments);
         }
-        let (cells, keys) = counter.cells(true);
+        let (cells, keys) = counter.merged_cells(moments.count);
         let mut open = Self { cells, keys, span: Some(SPAN), ..Self::exact(Vec::new(), moments) };
         let mut marks = vec![false; open.cells.len()];
         if moments.count > 0 {
@@ -199,10 +199,10 @@ impl Open {
         }
         open.take_apart(counter, &marks);
         open.settle(counter);
-        if let Some(fine) = counter.fine()
-            && let Some(wanted) = open.wanted_cells().and_then(Wanted::of_fine)
+        if let Some(deep) = counter.deep()
+            && let Some(wanted) = open.wanted_cells().and_then(|wants| Wanted::of_deep(wants, &deep))
         {
-            open.answered(&wanted, Answer::told(fine));
+            open.answered(&wanted, Answer::told(deep));
         }
         open
     }
