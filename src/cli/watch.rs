@@ -88,8 +88,7 @@ pub fn serve(
     store.announce(&address.to_string())?;
     daemon::tell_damage(&store)?.iter().for_each(|line| output::remark(&format!("weighbridge: {line}")));
     let weighing = daemon::with_baseline(&store, config.weighing.clone(), baseline.as_deref())?;
-    let daemon =
-        daemon::start(config.daemon.clone(), weighing, store.clone(), Arc::clone(&counters), Arc::new(()))?;
+    let daemon = daemon::start(config.daemon.clone(), weighing, store.clone(), Arc::clone(&counters))?;
     if let Some(reason) = &daemon.polling_because {
         output::remark(&format!("weighbridge: {reason}"));
     }

@@ -13,10 +13,10 @@ use super::dial::{Dial, Tuning};
 use super::pipeline::{Pipeline, Weighing};
 use super::queue::Queue;
 use super::scanner::{Scanner, SharedSight};
+use super::turns::Turns;
 use super::watch::{self as hints, Hints, Watch};
 use super::worker::Worker;
 use super::{Error, Settings};
-use crate::measure::Progress;
 use crate::store::Store;
 use crate::telemetry::Counters;
 use crate::terms::Snapshot;
@@ -44,7 +44,6 @@ pub fn start(
     weighing: Weighing,
     store: Store,
     counters: Arc<Counters>,
-    progress: Arc<dyn Progress + Send>,
 ) -> Result<Daemon, Error> {
     settings.roots = settings.roots.iter().map(|root| check_root(root)).collect::<Result<_, _>>()?;
     settings.keeping.check(&settings.roots).map_err(Error::Keeping)?;
@@ -85,7 +84,7 @@ pub fn start(
         keeping: settings.keeping.clone(),
         stop: Arc::clone(&stop),
         counters,
-        progress,
+        turns: Turns::new(),
         published: None,
     };
     Ok(Daemon {

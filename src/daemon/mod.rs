@@ -24,6 +24,7 @@ mod replay;
 mod scanner;
 mod single;
 mod snapshot;
+mod turns;
 mod watch;
 mod weights;
 mod worker;

@@ -12,7 +12,7 @@ use super::pipeline::{Outcome, Pipeline};
 use super::queue::{Job, Queue};
 use super::scanner::SharedSight;
 use super::snapshot;
-use crate::measure::Progress;
+use super::turns::Turns;
 use crate::store::{self, Store};
 use crate::telemetry::{self as events, Counters, Event, now_seconds};
 use crate::terms::{Reading, RunId, Said, Snapshot};
@@ -39,8 +39,8 @@ pub struct Worker {
     pub stop: Arc<AtomicBool>,
     /// Our own counters.
     pub counters: Arc<Counters>,
-    /// Told of each read block.
-    pub progress: Arc<dyn Progress + Send>,
+    /// Keeps the threads that weigh together.
+    pub turns: Turns,
     /// What the last snapshot was made in; none before the first.
     pub published: Option<Surroundings>,
 }
@@ -53,8 +53,6 @@ const STORE_RETRY: Duration = Duration::from_secs(5);
 impl Worker {
     /// Works until the daemon drains.
     pub fn run(mut self) {
-        // Beside a training job: let it have the processor whenever it wants it.
-        let _ = rustix::process::nice(NICE);
         let mut previewed = false;
         let mut seen = 0;
         self.keep_all();
@@ -98,7 +96,7 @@ impl Worker {
                 continue;
             }
             self.publish(Some(&run));
-            if let Err(error) = self.pipeline.preview(&job.candidate, self.progress.as_ref()) {
+            if let Err(error) = self.pipeline.preview(&job.candidate, &self.turns) {
                 events::StoreFailed { error: &error.to_string() }.emit(&self.counters);
             }
             self.publish(None);
@@ -110,7 +108,7 @@ impl Worker {
         self.publish(Some(&candidate.run));
         let span = tracing::info_span!("checkpoint", run = %candidate.run, step = candidate.step.0);
         let _inside = span.enter();
-        match self.pipeline.take(candidate, job.problems.clone(), self.progress.as_ref()) {
+        match self.pipeline.take(candidate, job.problems.clone(), &self.turns) {
             Ok(Outcome::Weighed { reading, findings }) => {
                 self.queue.done(&candidate.run, &candidate.files);
                 let delay = (!job.backlog).then(|| now_seconds() - candidate.timestamp_seconds);
@@ -247,9 +245,6 @@ impl PartialEq for Surroundings {
             && Arc::ptr_eq(&self.said, &other.said)
     }
 }
-
-/// Added to the worker's niceness: any training process outranks it.
-const NICE: i32 = 10;
 
 fn tell(reading: &Reading, elapsed: Duration, findings: usize, counters: &Counters) {
     let bytes = reading.checkpoint.bytes();

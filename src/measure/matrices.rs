@@ -55,12 +55,13 @@ pub(super) fn tier_two_three(
     map: &ModelMap,
     previous: Option<(&Previous<'_>, u64)>,
     plan: &Plan,
-    _progress: &dyn Progress,
+    progress: &dyn Progress,
     weighed: &mut Weighed,
 ) {
     if plan.tier < Tier::Two {
         return;
     }
+    rayon::broadcast(|_| progress.leisure());
     let finished = {
         let context = Context::new(source, map, plan, &weighed.tensors);
         let context = match previous.filter(|_| plan.spectra_of_previous) {

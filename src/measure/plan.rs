@@ -59,12 +59,61 @@ pub struct Previous<'a> {
     pub source: &'a dyn BlockSource,
 }
 
-/// Is told how far weighing is. `()` does not care.
+/// Is told how far weighing is, by the threads that weigh. `()` does not care.
 pub trait Progress: Sync {
     /// So many more bytes of the checkpoint were read for the first time.
     fn bytes(&self, read: u64);
+
+    /// The calling thread has a piece of tier 1 before it, a millisecond of work or so, and begins when this returns.
+    fn piece(&self) {}
+
+    /// The calling thread has tiers 2 and 3 before it and ends with them: long pieces that nobody waits for.
+    fn leisure(&self) {}
 }
 
 impl Progress for () {
     fn bytes(&self, _read: u64) {}
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicU64, Ordering};
+
+    use super::super::testing::{InMemory, Random, unknown};
+    use super::super::weigh;
+    use super::*;
+    use crate::terms::TrainerState;
+
+    #[derive(Default)]
+    struct Counts {
+        bytes: AtomicU64,
+        pieces: AtomicU64,
+        leisure: AtomicU64,
+    }
+
+    impl Progress for Counts {
+        fn bytes(&self, read: u64) {
+            self.bytes.fetch_add(read, Ordering::Relaxed);
+        }
+        fn piece(&self) {
+            self.pieces.fetch_add(1, Ordering::Relaxed);
+        }
+        fn leisure(&self) {
+            self.leisure.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    #[test]
+    fn pieces_are_told_of_and_the_end_of_tier_one_by_each_thread() {
+        const ELEMENTS: u64 = 3 << 18;
+        let source = InMemory::f32(&[768, 1024], &Random(8).normals(ELEMENTS as usize, 1.0));
+        for (tier, leisure) in [(Tier::One, 0), (Tier::Two, 3)] {
+            let (counts, plan) = (Counts::default(), Plan { tier, threads: 3, ..Plan::default() });
+            weigh(&source, &unknown(), None, &TrainerState::default(), &plan, &counts);
+            assert_eq!(counts.bytes.into_inner(), 4 * ELEMENTS);
+            // Of a quarter of a megabyte at most, in each of two looks.
+            assert!(counts.pieces.into_inner() >= 2 * 4 * ELEMENTS / (1 << 18));
+            assert_eq!(counts.leisure.into_inner(), leisure);
+        }
+    }
 }

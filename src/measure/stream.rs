@@ -84,7 +84,7 @@ pub(super) fn room(buffer: &mut Vec<u64>, len: usize) -> &mut [u8] {
 
 /// What the looks at one tensor share.
 pub(super) struct Pass<'a> {
-    job: &'a Job<'a>,
+    pub(super) job: &'a Job<'a>,
     pub(super) cut: Cut,
     reach: Option<change::Reach>,
     /// False once the previous checkpoint could not be read.
@@ -156,6 +156,7 @@ pub(super) fn weigh_streamed(job: &Job<'_>, worker: &mut Worker) -> Result<Outco
     let (mut totals, mut hash) = (Totals::default(), Xxh3::new());
     let buffer = room(bytes, if held { job.info.bytes() as usize } else { pass.place(0).1 });
     for index in 0..pass.cut.chunks {
+        job.progress.piece();
         let (offset, len) = pass.place(index);
         let part = &mut buffer[if held { offset as usize } else { 0 }..][..len];
         pass.read(index, part)?;
@@ -407,6 +408,7 @@ fn look_again(
     let Worker { tables, bytes, before, .. } = worker;
     let mut finds = Finds::default();
     for index in 0..pass.cut.chunks {
+        pass.job.progress.piece();
         let (offset, len) = pass.place(index);
         let part = if held {
             &bytemuck::cast_slice(bytes)[offset as usize..][..len]

@@ -82,6 +82,7 @@ impl Together<'_, '_> {
         let Worker { tables, bytes, before, .. } = worker;
         tables.clear();
         loop {
+            self.pass.job.progress.piece();
             let index = self.next.fetch_add(1, Ordering::Relaxed);
             if index >= self.pass.cut.chunks {
                 return;

@@ -95,6 +95,9 @@ fn weigh_all(jobs: &[Job<'_>]) -> Vec<Result1> {
         let mut worker = locked(&workers[context.index() % workers.len()]);
         loop {
             let turn = next.fetch_add(1, Ordering::Relaxed);
+            if let Some(job) = jobs.first() {
+                job.progress.piece();
+            }
             let (index, outcome) = if let Some((index, first)) = begun.get(turn) {
                 let Some(first) = locked(first).take() else { continue };
                 (*index, guarded(&jobs[*index], || first.finish(&mut worker)))

@@ -133,6 +133,7 @@ impl<'a> Stream<'a> {
         let mut hash = Xxh3::new();
         let job = self.job;
         for chunk in 0..self.cut.chunks {
+            job.progress.piece();
             let range = self.cut.range(chunk);
             let width = job.info.dtype.bytes();
             self.bytes.resize(range.len() * width, 0);

@@ -35,7 +35,7 @@ fn an_idle_daemon_with_many_runs_reads_nothing_and_publishes_nothing() {
         ..daemon::Weighing::default()
     };
     let counters = Arc::new(Counters::default());
-    let mut daemon = daemon::start(settings, weighing, store.clone(), counters, Arc::new(())).unwrap();
+    let mut daemon = daemon::start(settings, weighing, store.clone(), counters).unwrap();
     wait_for("all checkpoints to be weighed", || {
         let snapshot = daemon.snapshots.borrow().clone();
         let weighed: u64 = snapshot.runs.iter().map(|run| run.checkpoints_total).sum();
