@@ -1,28 +1,29 @@
 #!/usr/bin/env python3
 """What a training job loses to a daemon that weighs its checkpoints on the same two cores.
 
-    python3 benches/neighbour/measure.py [--weighbridge BINARY] [--tier 1] [--interval 60] [--window 30] [--pairs 20]
+    python3 benches/neighbour/measure.py [--weighbridge BINARY] [--tier 1] [--interval 60] [--window 6] [--pairs 20]
 
 A real training loop (torch, two threads, two cores) runs without a break, and beside it one daemon, with NICENESS and idle disk
-priority, on the same two cores. At the begin of each window a checkpoint of the size of GPT-2 small
+priority as in the shipped unit, on the same two cores. At the begin of each window a checkpoint of the size of GPT-2 small
 (124 million parameters, 498 MB) is written by the same writer: into the directory that the daemon watches, or into one beside it,
 which it does not know. The two kinds of windows alternate, in the order with, without, without, with, ..., so that a drift of the
 machine falls on both. Steps are counted per window.
 
 What a weighing costs is the same whenever it comes, as long as it ends within its window (this is checked): so windows may be
 shorter than the interval between checkpoints that the figure is for, which tells small losses from the machine's own noise in less
-time. Beside a job that leaves nothing idle, at the shipped niceness, a weighing takes a minute and more: then longer windows, or
-`--niceness 0`. Printed are the loss of each pair of windows, and from all of them the steps' time that one checkpoint costs and
+time: the loop's own speed drifts by a tenth within twenty seconds, so that windows of 12 s tell three times less than those of 6 s.
+Between windows what was written is put on the disk, as the system does by itself within half a minute. Printed are the loss of each pair of windows, and from all of them the steps' time that one checkpoint costs and
 what that is of INTERVAL seconds, with standard errors. The same from the windows "without" alone, taken as pairs of neighbours, is
 the null value: what the method finds where there is nothing. On a machine that does other things too the figures mean little.
 
     ... --tier 1 --interval 60                  every checkpoint by one pass over all elements
-    ... --tier 3 --interval 900 --window 120    everything there is, every 15 minutes
+    ... --tier 3 --interval 900 --window 40     everything there is, every 15 minutes
 
 Needs torch, numpy and safetensors; 3 GB of disk.
 """
 
 import argparse
+import bisect
 import os
 import re
 import shutil
@@ -136,9 +137,17 @@ def processor_seconds(pid):
 
 
 def steps_between(log_path, begun, ended):
+    """Steps done between two times; of those that were under way at its ends the share that lies inside."""
     data = open(log_path, "rb").read()
     stamps = struct.unpack(f"{len(data) // 8}d", data[: len(data) // 8 * 8])
-    return sum(begun <= stamp < ended for stamp in stamps)
+
+    def done(moment):
+        at = bisect.bisect(stamps, moment)
+        if at in (0, len(stamps)):
+            return at
+        return at + (moment - stamps[at - 1]) / (stamps[at] - stamps[at - 1])
+
+    return done(ended) - done(begun)
 
 
 def window(given, writer, daemon, log_path):
@@ -147,6 +156,7 @@ def window(given, writer, daemon, log_path):
     writer.write()
     time.sleep(max(0.0, begun + given.window - time.monotonic()))
     ended = time.monotonic()
+    os.sync()
     return steps_between(log_path, begun, ended) / (ended - begun), processor_seconds(daemon.pid) - spent
 
 
@@ -175,12 +185,12 @@ def main():
     parser.add_argument("--weighbridge", default="target/release/weighbridge")
     parser.add_argument("--tier", type=int, default=1)
     parser.add_argument("--interval", type=float, default=60, help="seconds between two checkpoints that the figure is for")
-    parser.add_argument("--window", type=float, default=30, help="seconds in which a checkpoint is written, and weighed or not")
+    parser.add_argument("--window", type=float, default=6, help="seconds in which a checkpoint is written, and weighed or not")
     parser.add_argument("--pairs", type=int, default=20)
     parser.add_argument("--weights", choices=("trained", "fresh"), default="trained", help="fresh ones cost a third more")
     parser.add_argument("--job-threads", type=int, default=2, help="of the training loop; 1 leaves a core idle, as a job on an accelerator does")
     parser.add_argument("--threads", type=int, default=2, help="of the daemon")
-    parser.add_argument("--niceness", type=int, default=10, help="of the daemon; its scales have 10 more")
+    parser.add_argument("--niceness", type=int, default=0, help="of the daemon")
     parser.add_argument("--bytes-per-second", type=int, default=0)
     parser.add_argument("--train", help=argparse.SUPPRESS)
     given = parser.parse_args()
