@@ -297,7 +297,7 @@ impl Open {
     }
 }
 
-/// True for what [`Counter::cells`] made of several cells.
+/// True for what [`Counter::merged_cells`] made of several cells.
 fn is_merged(cell: &Cell) -> bool {
     cell.lo < cell.hi && span_bits(cell.lo, cell.hi) > SPAN
 }
