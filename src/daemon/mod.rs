@@ -8,6 +8,7 @@
 //! Losing every event may cost time, never a checkpoint; dying at any moment loses nothing that was
 //! published, because a reading, its findings and the judge's state are one flushed batch.
 
+mod affinity;
 mod baseline;
 mod book;
 mod build;

@@ -13,12 +13,19 @@
 
 use std::cell::Cell;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use rustix::time::{ClockId, clock_gettime};
+
+use super::affinity;
 use crate::measure::Progress;
 
-/// Turns begin at multiples of this.
+/// Turns begin [`LEAD`] before the multiples of this.
 const PERIOD: Duration = Duration::from_millis(8);
+/// Linux looks at its queues at multiples of 4 ms (of 1 or 10, as it was built) of the clock that is read here. Who
+/// comes from sleep right after such a tick may find that somebody was given the next slice already, and wait for all
+/// of it; who comes right before has the processor by the tick.
+const LEAD: Duration = Duration::from_micros(250);
 /// How long a turn is: half a period, as somebody else's turn is. Longer than the scheduler's own slices (about 3 ms).
 const TURN: Duration = Duration::from_millis(4);
 /// Who had to wait for a processor for so long, out of a period, is not alone. A wake-up alone takes some 50 us.
@@ -30,7 +37,6 @@ const LEISURE_NICENESS: i32 = 10;
 
 /// The clock that the threads of all weighings share.
 pub struct Turns {
-    begun: Instant,
     /// Until when turns are taken, in microseconds of the clock.
     crowded_until: AtomicU64,
 }
@@ -41,16 +47,16 @@ thread_local! {
 }
 
 impl Turns {
-    /// A clock that starts now.
+    /// Nobody is in the way yet.
     pub fn new() -> Self {
-        Self { begun: Instant::now(), crowded_until: AtomicU64::new(0) }
+        Self { crowded_until: AtomicU64::new(0) }
     }
 
     /// How long this thread has to wait for its turn at `now`, `waited` nanoseconds having gone by in the queues of
-    /// processors so far.
-    fn wait(&self, now: Duration, waited: impl FnOnce() -> Option<u64>) -> Duration {
+    /// processors so far; none where no turns are taken.
+    fn wait(&self, now: Duration, waited: impl FnOnce() -> Option<u64>) -> Option<Duration> {
         let micros = |duration: Duration| duration.as_micros() as u64;
-        let (period, within) = (micros(now) / micros(PERIOD), micros(now) % micros(PERIOD));
+        let (period, within) = (micros(now + LEAD) / micros(PERIOD), micros(now + LEAD) % micros(PERIOD));
         let last = LAST.get();
         if last.is_none_or(|(looked, _)| looked != period)
             && let Some(waited) = waited()
@@ -60,12 +66,11 @@ impl Turns {
                 self.crowded_until.fetch_max(micros(now + REMEMBERED), Ordering::Relaxed);
             }
         }
-        let crowded = micros(now) < self.crowded_until.load(Ordering::Relaxed);
-        if crowded && within >= micros(TURN) {
-            Duration::from_micros(micros(PERIOD) - within)
-        } else {
-            Duration::ZERO
+        if micros(now) >= self.crowded_until.load(Ordering::Relaxed) {
+            return None;
         }
+        let rest = if within < micros(TURN) { 0 } else { micros(PERIOD) - within };
+        Some(Duration::from_micros(rest))
     }
 }
 
@@ -73,16 +78,24 @@ impl Progress for Turns {
     fn bytes(&self, _read: u64) {}
 
     fn piece(&self) {
-        let wait = self.wait(self.begun.elapsed(), waited_nanoseconds);
+        let Some(wait) = self.wait(now(), waited_nanoseconds) else { return affinity::leave() };
+        affinity::take();
         if !wait.is_zero() {
             std::thread::sleep(wait);
         }
     }
 
     fn leisure(&self) {
+        affinity::leave();
         // Where it is refused the work is done at the daemon's own priority.
         let _ = rustix::process::nice(LEISURE_NICENESS);
     }
+}
+
+/// The time of the clock by which Linux ticks.
+fn now() -> Duration {
+    let now = clock_gettime(ClockId::Monotonic);
+    Duration::new(now.tv_sec as u64, now.tv_nsec as u32)
 }
 
 /// How long this thread was ready to run and had no processor, since it began; none where the system does not say.
@@ -104,32 +117,40 @@ mod tests {
     fn who_is_alone_never_waits() {
         let turns = Turns::new();
         for now in 0..100 {
-            assert_eq!(turns.wait(at(now), || Some(1000 * now)), Duration::ZERO);
+            assert_eq!(turns.wait(at(now), || Some(1000 * now)), None);
         }
     }
 
     #[test]
     fn in_a_crowd_all_work_in_the_same_turns() {
         let turns = Turns::new();
-        assert_eq!(turns.wait(at(5), || Some(0)), Duration::ZERO);
+        assert_eq!(turns.wait(at(5), || Some(0)), None);
         // A millisecond in the queue: from now on turns are taken, by other threads too.
-        assert_eq!(turns.wait(at(14), || Some(1_000_000)), at(2));
+        assert_eq!(turns.wait(at(14), || Some(1_000_000)), Some(at(2) - LEAD));
         std::thread::scope(|scope| {
             let other = scope.spawn(|| [17, 19, 20, 23, 24].map(|now| turns.wait(at(now), || Some(0))));
-            assert_eq!(other.join().unwrap(), [at(0), at(0), at(4), at(1), at(0)]);
+            let waits = [at(0), at(0), at(4) - LEAD, at(1) - LEAD, at(0)];
+            assert_eq!(other.join().unwrap(), waits.map(Some));
         });
         // Nobody was in the way for two seconds.
-        assert_eq!(turns.wait(at(2014), || Some(1_000_000)), Duration::ZERO);
+        assert_eq!(turns.wait(at(2014), || Some(1_000_000)), None);
     }
 
     #[test]
     fn a_system_that_says_nothing_lets_everybody_work() {
         let turns = Turns::new();
-        assert_eq!([5, 14, 23].map(|now| turns.wait(at(now), || None)), [Duration::ZERO; 3]);
+        assert_eq!([5, 14, 23].map(|now| turns.wait(at(now), || None)), [None; 3]);
     }
 
     #[test]
     fn linux_tells_how_long_a_thread_waited() {
         assert!(!cfg!(target_os = "linux") || waited_nanoseconds().is_some());
+    }
+
+    #[test]
+    fn the_clock_goes_on() {
+        let before = now();
+        std::thread::sleep(at(2));
+        assert!(now() >= before + at(2));
     }
 }
