@@ -135,6 +135,12 @@ impl Tables {
         self.normalized.clear();
     }
 
+    /// Adds another thread's counts and empties them.
+    pub(super) fn absorb(&mut self, other: &mut Self) {
+        self.codes.absorb(&mut other.codes);
+        rayon::join(|| self.raw.absorb(&mut other.raw), || self.normalized.absorb(&mut other.normalized));
+    }
+
     /// The first look.
     pub(super) fn first(&mut self, chunk: &Chunk<'_>) -> Totals {
         let (mut now, mut before) = (std::mem::take(&mut self.now), std::mem::take(&mut self.before));

@@ -9,6 +9,7 @@
 use super::cells::Cell;
 use super::counter::{Deep, FINE_SPLIT, SPAN, key, value};
 use super::ks::{PARTS, Search};
+use super::plan::Progress;
 
 /// Values that are collected at most in one look: 16 MB.
 const COLLECTED_MAX: u64 = 1 << 22;
@@ -16,6 +17,9 @@ const COLLECTED_MAX: u64 = 1 << 22;
 const TABLE_MAX: usize = 1 << 20;
 
 const BUFFER: usize = 1024;
+
+/// Collected values that are a piece of work.
+const PIECE: usize = 1 << 16;
 
 /// Tables by the top bits of a value: 1.3 MB, so they are used again.
 #[derive(Default)]
@@ -262,7 +266,7 @@ impl Wanted {
     }
 
     /// Adds up what all threads found.
-    pub(crate) fn join(&self, found: Found) -> Answer<'static> {
+    pub(crate) fn join(&self, found: Found, progress: &dyn Progress) -> Answer<'static> {
         let mut ends: Vec<usize> = Vec::new();
         let mut keys = Vec::new();
         if self.split.is_none() {
@@ -274,16 +278,19 @@ impl Wanted {
             }
             keys = vec![0u32; next];
         }
-        for key in found.keys {
-            let bits = value(key).to_bits();
-            // Zeros have a cell of their own.
-            if bits << 1 == 0 {
-                continue;
+        for part in found.keys.chunks(PIECE) {
+            progress.piece();
+            for &key in part {
+                let bits = value(key).to_bits();
+                // Zeros have a cell of their own.
+                if bits << 1 == 0 {
+                    continue;
+                }
+                let entry = self.entries[self.part(bits)] as usize;
+                let end = &mut ends[entry - 1];
+                keys[*end] = key;
+                *end += 1;
             }
-            let entry = self.entries[self.part(bits)] as usize;
-            let end = &mut ends[entry - 1];
-            keys[*end] = key;
-            *end += 1;
         }
         Answer { keys, ends, table: Table::Found(found.table), parts: Vec::new() }
     }
@@ -303,6 +310,7 @@ impl Wanted {
         marks: &[bool],
         cells: &mut Vec<Cell>,
         keys: &mut Vec<u32>,
+        progress: &dyn Progress,
     ) {
         let (mut new_cells, mut new_keys) = (Vec::new(), Vec::new());
         let mut wanted = 0;
@@ -315,6 +323,7 @@ impl Wanted {
             while self.wants[wanted].start < start {
                 wanted += 1;
             }
+            progress.piece();
             self.split_cell(wanted, answer, &mut new_cells, &mut new_keys);
         }
         (*cells, *keys) = (new_cells, new_keys);
@@ -342,14 +351,19 @@ impl Wanted {
     }
 
     /// Carries the search for D on.
-    pub(crate) fn search(&self, answer: &mut Answer<'_>, search: &mut Search) {
-        let (mut wanted, mut parts) = (0, Vec::new());
+    pub(crate) fn search(&self, answer: &mut Answer<'_>, search: &mut Search, progress: &dyn Progress) {
+        let (mut wanted, mut parts, mut looked_at) = (0, Vec::new(), 0);
         for piece in std::mem::take(&mut search.open) {
             while self.wants[wanted].start < piece.start {
                 wanted += 1;
             }
             match self.split {
                 None if self.is_collected(&self.wants[wanted]) => {
+                    looked_at += answer.bucket(wanted).len();
+                    if looked_at > PIECE {
+                        progress.piece();
+                        looked_at = 0;
+                    }
                     search.settle(piece, answer.bucket(wanted), self.span);
                 }
                 split => {

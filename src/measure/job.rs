@@ -64,6 +64,7 @@ impl Job<'_> {
 
     /// All bytes of the tensor.
     pub(super) fn read_whole(&self) -> Result<Vec<u8>, SourceError> {
+        self.progress.piece();
         let mut bytes = vec![0; self.info.bytes() as usize];
         self.source.read(self.index, 0, &mut bytes)?;
         self.progress.bytes(bytes.len() as u64);

@@ -174,29 +174,37 @@ impl Search {
         if upper <= self.best + SLACK {
             return;
         }
+        let part_of = |key: u32| ((key - piece.start) >> narrow) as usize & ((1 << PARTS) - 1);
         let mut counts = [0u32; 1 << PARTS];
         for key in keys {
-            counts[((key - piece.start) >> narrow) as usize & ((1 << PARTS) - 1)] += 1;
+            counts[part_of(*key)] += 1;
         }
         let slope = (ends[1] - ends[0]) / f64::from(1u32 << PARTS);
         let bend = self.bend(piece.start, piece.start + ((1 << span) - 1));
-        let mut before = piece.before;
-        for (part, &count) in counts.iter().enumerate() {
-            if count == 0 {
-                continue;
-            }
+        let upper = |search: &Self, part: usize, before: u64, after: u64| {
             let low = ends[0] + slope * part as f64;
+            (search.share(after) - low).max(low + slope - search.share(before)) + bend
+        };
+        // The values of all parts that may hold a larger distance, sorted.
+        let (mut wanted, mut before) = (0u64, piece.before);
+        for (part, &count) in counts.iter().enumerate() {
             let after = before + u64::from(count);
-            let upper = (self.share(after) - low).max(low + slope - self.share(before)) + bend;
-            if upper > self.best + SLACK {
-                let start = piece.start + ((part as u32) << narrow);
-                let mut inside: Vec<u32> = keys
-                    .iter()
-                    .copied()
-                    .filter(|key| *key >= start && (key - start) >> narrow == 0)
-                    .collect();
-                inside.sort_unstable();
-                self.settle_sorted(before, &inside);
+            let open = count > 0 && upper(self, part, before, after) > self.best + SLACK;
+            wanted |= u64::from(open) << part;
+            before = after;
+        }
+        let mut inside: Vec<u32> =
+            keys.iter().copied().filter(|&key| wanted >> part_of(key) & 1 == 1).collect();
+        inside.sort_unstable();
+        let (mut inside, mut before) = (&inside[..], piece.before);
+        for (part, &count) in counts.iter().enumerate() {
+            let after = before + u64::from(count);
+            if wanted >> part & 1 == 1 {
+                let (values, rest) = inside.split_at(count as usize);
+                inside = rest;
+                if upper(self, part, before, after) > self.best + SLACK {
+                    self.settle_sorted(before, values);
+                }
             }
             before = after;
         }

@@ -19,6 +19,7 @@ use super::elements::Moments;
 use super::gather::{Answer, Found, Lookup, Want, Wanted};
 use super::job::{Job, Outcome};
 use super::ks::Search;
+use super::plan::Progress;
 use super::refine::{quantiles, suspects};
 use super::rows::Sums;
 use super::{elements, inventory, precision, rows, shape};
@@ -203,7 +204,7 @@ impl Open {
         if let Some(deep) = counter.deep()
             && let Some(wanted) = open.wanted_cells().and_then(|wants| Wanted::of_deep(wants, &deep))
         {
-            open.answered(&wanted, Answer::told(deep));
+            open.answered(&wanted, Answer::told(deep), &());
         }
         open
     }
@@ -275,18 +276,24 @@ impl Open {
         Some(wanted)
     }
 
-    fn replace(&mut self, wanted: Option<Wanted>, found: Found, lookup: &mut Lookup) {
+    fn replace(
+        &mut self,
+        wanted: Option<Wanted>,
+        found: Found,
+        lookup: &mut Lookup,
+        progress: &dyn Progress,
+    ) {
         if let Some(wanted) = wanted {
-            self.answered(&wanted, wanted.join(found));
+            self.answered(&wanted, wanted.join(found, progress), progress);
             wanted.release(lookup);
         }
     }
 
-    fn answered(&mut self, wanted: &Wanted, mut answer: Answer<'_>) {
+    fn answered(&mut self, wanted: &Wanted, mut answer: Answer<'_>, progress: &dyn Progress) {
         if let Some(search) = &mut self.search {
-            wanted.search(&mut answer, search);
+            wanted.search(&mut answer, search, progress);
         }
-        wanted.replace(&mut answer, &self.marks, &mut self.cells, &mut self.keys);
+        wanted.replace(&mut answer, &self.marks, &mut self.cells, &mut self.keys, progress);
         let open = self.search.as_ref().is_some_and(|search| !search.open.is_empty());
         self.span = wanted.span_left(open);
     }
@@ -314,16 +321,21 @@ impl First {
     pub(super) fn new(pass: &Pass<'_>, totals: Totals, hash: u64, tables: &mut Tables) -> Self {
         let dtype = pass.job.info.dtype;
         let moments = moments_of(&totals.central, totals.extremes);
-        let raw = if dtype.bytes() <= 2 {
-            Open::exact(tables.codes.cells(dtype).0, moments)
-        } else {
-            Open::counted(&mut tables.raw, moments)
-        };
         let rows = pass.cut.matrix && totals.special.nan + totals.special.inf == 0;
-        let normalized = (rows && totals.normalized.count > 0).then(|| {
-            let moments = moments_of(&totals.normalized, totals.normalized_extremes);
-            Open::counted(&mut tables.normalized, moments)
-        });
+        let normalized = (rows && totals.normalized.count > 0)
+            .then(|| moments_of(&totals.normalized, totals.normalized_extremes));
+        let Tables { raw, codes, normalized: normalized_counts, .. } = tables;
+        // Where a thread has nothing to do it helps.
+        let (raw, normalized) = rayon::join(
+            || {
+                if dtype.bytes() <= 2 {
+                    Open::exact(codes.cells(dtype).0, moments)
+                } else {
+                    Open::counted(raw, moments)
+                }
+            },
+            || normalized.map(|moments| Open::counted(normalized_counts, moments)),
+        );
         Self { raw, normalized, totals, hash }
     }
 
@@ -351,9 +363,10 @@ impl First {
                 change.spikes.1 += finds.spikes.1;
             }
             let [raw_lookup, normalized_lookup] = &mut worker.lookups;
-            self.raw.replace(wants.raw, finds.raw, raw_lookup);
+            let progress = pass.job.progress;
+            self.raw.replace(wants.raw, finds.raw, raw_lookup, progress);
             if let Some(open) = &mut self.normalized {
-                open.replace(wants.normalized, finds.normalized, normalized_lookup);
+                open.replace(wants.normalized, finds.normalized, normalized_lookup, progress);
             }
         }
         Ok(self.write(pass))

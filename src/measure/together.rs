@@ -136,10 +136,7 @@ pub(super) fn begin<'a>(job: &'a Job<'a>, workers: &[Mutex<Worker>]) -> Result<B
     }
     let mut worker = locked(&workers[0]);
     for other in &workers[1..] {
-        let mut other = locked(other);
-        worker.tables.raw.absorb(&mut other.tables.raw);
-        worker.tables.normalized.absorb(&mut other.tables.normalized);
-        worker.tables.codes.absorb(&mut other.tables.codes);
+        worker.tables.absorb(&mut locked(other).tables);
     }
     let first = First::new(&pass, state.totals, state.hash.digest(), &mut worker.tables);
     Ok(Begun { pass, first })

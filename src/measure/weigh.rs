@@ -95,9 +95,6 @@ fn weigh_all(jobs: &[Job<'_>]) -> Vec<Result1> {
         let mut worker = locked(&workers[context.index() % workers.len()]);
         loop {
             let turn = next.fetch_add(1, Ordering::Relaxed);
-            if let Some(job) = jobs.first() {
-                job.progress.piece();
-            }
             let (index, outcome) = if let Some((index, first)) = begun.get(turn) {
                 let Some(first) = locked(first).take() else { continue };
                 (*index, guarded(&jobs[*index], || first.finish(&mut worker)))
@@ -119,11 +116,11 @@ fn weigh_all(jobs: &[Job<'_>]) -> Vec<Result1> {
         .collect()
 }
 
-/// Bytes from which all threads look at a tensor together: so large a part of the whole that one thread would
-/// be left with it. There are few such tensors, so that few wait for their end at the same time.
+/// Bytes from which all threads look at a tensor together: more than one thread's share of the whole, so that it would
+/// be left with it.
 fn together_min(jobs: &[Job<'_>], threads: usize) -> u64 {
     let total: u64 = jobs.iter().map(|job| job.info.bytes()).sum();
-    if threads < 2 { u64::MAX } else { (total / (4 * threads as u64)).max(TOGETHER_MIN) }
+    if threads < 2 { u64::MAX } else { (total / threads as u64).max(TOGETHER_MIN) }
 }
 
 fn weigh_alone(job: &Job<'_>, worker: &mut Worker) -> Result<Outcome, SourceError> {
