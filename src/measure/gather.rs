@@ -16,7 +16,10 @@ const COLLECTED_MAX: u64 = 1 << 22;
 /// Entries of the table that splits cells: 4 MB.
 const TABLE_MAX: usize = 1 << 20;
 
-const BUFFER: usize = 1024;
+/// Values that are looked at before those kept are dealt with.
+const PART: usize = 1024;
+/// Room for them, and for one more that is written and not kept.
+const BUFFER: usize = 2 * PART;
 
 /// Collected values that are a piece of work.
 const PIECE: usize = 1 << 16;
@@ -176,36 +179,43 @@ impl Wanted {
             found.keys.reserve_exact(self.collected_values() as usize);
         }
         let mut buffer = [0u32; BUFFER];
-        for part in values.chunks(BUFFER) {
+        for part in values.chunks(PART) {
             let kept = self.filter(part, &mut buffer);
             self.keep(&mut buffer, kept, found);
         }
     }
 
     /// Writes the bits of what passes the filter to the front of the buffer, and returns how many. Few values pass, so
-    /// that it is quicker to note which of some they are than to write each. A function of its own, for the oldest
-    /// machine: the newer instructions make this loop a fifth slower.
+    /// that it is quicker to note which of some they are than to write each; one in 32 or so, so that those that are
+    /// the first few of their 32 are written without asking whether there are so many. A function of its own, for the
+    /// oldest machine: the newer instructions make this loop a fifth slower.
     #[inline(never)]
     fn filter(&self, part: &[f32], buffer: &mut [u32; BUFFER]) -> usize {
+        const GROUP: usize = u32::BITS as usize;
+        const UNASKED: usize = 3;
         let filter = &self.lookup.filter[..1 << (32 - SPAN)];
         let passes = |value: &f32| filter[(value.to_bits() >> SPAN) as usize];
         let mut kept = 0;
-        let mut keep = |value: f32| {
+        let mut put = |value: f32, is_kept: bool| {
             buffer[kept & (BUFFER - 1)] = value.to_bits();
-            kept += 1;
+            kept += usize::from(is_kept);
         };
-        let (groups, rest) = part.as_chunks::<{ u32::BITS as usize }>();
+        let (groups, rest) = part.as_chunks::<GROUP>();
         for group in groups {
-            let mut passing = 0;
+            let mut passing = 0u32;
             for (index, value) in group.iter().enumerate() {
                 passing |= u32::from(passes(value)) << index;
             }
+            for _ in 0..UNASKED {
+                put(group[passing.trailing_zeros() as usize % GROUP], passing != 0);
+                passing &= passing.wrapping_sub(1);
+            }
             while passing != 0 {
-                keep(group[passing.trailing_zeros() as usize]);
+                put(group[passing.trailing_zeros() as usize % GROUP], true);
                 passing &= passing - 1;
             }
         }
-        rest.iter().copied().filter(|value| passes(value) > 0).for_each(keep);
+        rest.iter().for_each(|value| put(*value, passes(value) > 0));
         kept
     }
 

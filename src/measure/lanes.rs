@@ -12,10 +12,11 @@ use super::quads::Quads;
 /// Independent sums that hide the latency of additions.
 const LANES: usize = 16;
 
-/// All lanes of some quads, one after the other, then what is left of the row.
+/// All lanes of two quads, then what is left of the row.
 #[inline(always)]
-fn total<Q: Quads, const N: usize>(quads: Q, parts: [Q::Quad; N], rest: impl Iterator<Item = f64>) -> f64 {
-    parts.into_iter().flat_map(|part| quads.array(part)).chain(rest).sum()
+fn total<Q: Quads>(quads: Q, [one, other]: [Q::Quad; 2], rest: impl Iterator<Item = f64>) -> f64 {
+    let [a, b, c, d] = quads.array(quads.add(one, other));
+    rest.fold((a + c) + (b + d), |sum, x| sum + x)
 }
 
 /// Sums of the first to the fourth power of the values. With `COLUMNS` their squares are added to `columns` on the
@@ -164,13 +165,30 @@ pub(crate) struct Pairs {
     pub(crate) beyond: u64,
 }
 
+/// Pairs with a change above `fixed + relative |before|`.
+#[inline(always)]
+fn beyond<Q: Quads>(quads: Q, now: &[f32], before: &[f32], fixed: f64, relative: f64) -> u64 {
+    let (fixed_limit, relative_limit) = (quads.splat(fixed), quads.splat(relative));
+    let mut beyond = [quads.splat(0.0); 2];
+    let (chunks, rest) = now.as_chunks::<4>();
+    let (old_chunks, old_rest) = before.as_chunks::<4>();
+    for (index, (now, old)) in chunks.iter().zip(old_chunks).enumerate() {
+        let old = quads.widen(old);
+        let limit = quads.add(fixed_limit, quads.mul(relative_limit, quads.abs(old)));
+        let above = quads.above(quads.abs(quads.sub(quads.widen(now), old)), limit);
+        beyond[index % 2] = quads.add(beyond[index % 2], above);
+    }
+    let rest = rest.iter().zip(old_rest).map(|(&now, &old)| (f64::from(now), f64::from(old)));
+    let above = rest.map(|(now, old)| f64::from(u8::from((now - old).abs() > fixed + relative * old.abs())));
+    total(quads, beyond, above) as u64
+}
+
 /// Compares a row with the same row before. Where a value of either is not finite, neither is `before + powers[1]`.
 #[inline(always)]
 pub(crate) fn pairs<Q: Quads>(quads: Q, now: &[f32], before: &[f32], fixed: f64, relative: f64) -> Pairs {
     const LANES: usize = 8;
     let zero = [quads.splat(0.0); LANES / 4];
-    let (fixed_limit, relative_limit) = (quads.splat(fixed), quads.splat(relative));
-    let (mut square, mut cross, mut most, mut beyond) = (zero, zero, zero, zero);
+    let (mut square, mut cross, mut most) = (zero, zero, zero);
     let mut powers = [zero; 4];
     let (chunks, rest) = now.as_chunks::<LANES>();
     let (old_chunks, old_rest) = before.as_chunks::<LANES>();
@@ -179,23 +197,21 @@ pub(crate) fn pairs<Q: Quads>(quads: Q, now: &[f32], before: &[f32], fixed: f64,
         for (part, (now, old)) in quarters.enumerate() {
             let old = quads.widen(old);
             let d = quads.sub(quads.widen(now), old);
-            let (q, abs) = (quads.mul(d, d), quads.abs(d));
+            let q = quads.mul(d, d);
             square[part] = quads.add(square[part], quads.mul(old, old));
             cross[part] = quads.add(cross[part], quads.mul(d, old));
             powers[0][part] = quads.add(powers[0][part], d);
             powers[1][part] = quads.add(powers[1][part], q);
             powers[2][part] = quads.add(powers[2][part], quads.mul(q, d));
             powers[3][part] = quads.add(powers[3][part], quads.mul(q, q));
-            most[part] = quads.max(abs, most[part]);
-            let limit = quads.add(fixed_limit, quads.mul(relative_limit, quads.abs(old)));
-            beyond[part] = quads.add(beyond[part], quads.above(abs, limit));
+            most[part] = quads.max(quads.abs(d), most[part]);
         }
     }
     let olds = old_rest.iter().map(|&old| f64::from(old));
     let rest = rest.iter().zip(olds).map(|(&now, old)| (f64::from(now) - old, old));
     let [p1, p2, p3, p4] = powers;
-    let above = |(d, old): (f64, f64)| f64::from(u8::from(d.abs() > fixed + relative * old.abs()));
     let abs_max = most.into_iter().flat_map(|part| quads.array(part));
+    let abs_max = abs_max.chain(rest.clone().map(|(d, _)| d.abs())).fold(0.0, f64::max);
     Pairs {
         identical: now.iter().zip(before).filter(|(now, old)| now.to_bits() == old.to_bits()).count() as u64,
         before: total(quads, square, rest.clone().map(|(_, old)| old * old)),
@@ -206,8 +222,9 @@ pub(crate) fn pairs<Q: Quads>(quads: Q, now: &[f32], before: &[f32], fixed: f64,
             total(quads, p3, rest.clone().map(|(d, _)| d * d * d)),
             total(quads, p4, rest.clone().map(|(d, _)| (d * d) * (d * d))),
         ],
-        abs_max: abs_max.chain(rest.clone().map(|(d, _)| d.abs())).fold(0.0, f64::max),
-        beyond: total(quads, beyond, rest.map(above)) as u64,
+        abs_max,
+        // Few rows have such a change.
+        beyond: if abs_max > fixed { self::beyond(quads, now, before, fixed, relative) } else { 0 },
     }
 }
 

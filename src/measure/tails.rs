@@ -5,34 +5,23 @@ use super::cells::{Cell, Ranked};
 /// Fewest non-zero values for the tail metrics.
 pub(crate) const TAIL_ELEMENTS_MIN: u64 = 100;
 
-/// Magnitudes of the non-zero values, ascending.
+/// Magnitudes of the non-zero values, ascending. What lies between the same ends on both sides of zero is one cell.
 pub(crate) fn magnitudes(cells: &[Cell]) -> Vec<Cell> {
     let split = cells.partition_point(|cell| cell.mean < 0.0);
-    let mut left = cells[..split].iter().rev().map(|cell| Cell {
-        lo: -cell.hi,
-        hi: -cell.lo,
-        mean: -cell.mean,
-        count: cell.count,
-    });
+    let mirrored = |cell: &Cell| Cell { lo: -cell.hi, hi: -cell.lo, mean: -cell.mean, count: cell.count };
+    let mut left = cells[..split].iter().rev().map(mirrored);
     let mut right = cells[split..].iter().copied().filter(|cell| cell.mean != 0.0);
-    merge(&mut left, &mut right, cells.len())
-}
-
-/// Merges two ascending lists by the cells' means.
-fn merge(
-    left: &mut impl Iterator<Item = Cell>,
-    right: &mut impl Iterator<Item = Cell>,
-    most: usize,
-) -> Vec<Cell> {
-    let mut merged = Vec::with_capacity(most);
+    let mut merged = Vec::with_capacity(cells.len());
     let (mut a, mut b) = (left.next(), right.next());
     loop {
         match (a, b) {
-            (Some(x), Some(y)) if x.mean <= y.mean => {
-                merged.push(x);
-                a = left.next();
+            (Some(x), Some(y)) if x.lo == y.lo && x.hi == y.hi => {
+                let count = x.count + y.count;
+                let mean = x.mean + (y.mean - x.mean) * (y.count as f64 / count as f64);
+                merged.push(Cell { mean: mean.clamp(x.lo, x.hi), count, ..x });
+                (a, b) = (left.next(), right.next());
             }
-            (Some(x), None) => {
+            (Some(x), y) if y.is_none_or(|y| x.mean <= y.mean) => {
                 merged.push(x);
                 a = left.next();
             }
@@ -40,7 +29,7 @@ fn merge(
                 merged.push(y);
                 b = right.next();
             }
-            (None, None) => return merged,
+            (_, None) => return merged,
         }
     }
 }
