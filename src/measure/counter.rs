@@ -12,6 +12,7 @@
 //! count and D is smaller still, by 4 more bits in a second one. See [`Depth`].
 
 use super::cells::Cell;
+use super::depth::{Deep, Depth, FINE_SPLIT, QUARTERS};
 use super::lanes::{INFINITE, Range};
 
 /// Low bits that a cell does not tell apart.
@@ -30,68 +31,11 @@ const PACKED_MAX: usize = 31 << 20;
 /// So many times this and 32 bits fit a u64.
 const ONE: u64 = (PACKED_MAX as u64) << SPAN;
 const _: () = assert!((PACKED_MAX as u64).checked_mul(ONE + u32::MAX as u64).is_some());
-/// Most values of which quarters of cells are enough to find D: a normal's D falls with the root of their number.
-const QUARTERS_MAX: usize = 1 << 23;
-/// Bits of each cell that the fine table tells apart.
-pub(crate) const FINE_SPLIT: u32 = 4;
 const FINE: usize = CELLS << FINE_SPLIT;
-/// Bits of each cell that packed entries tell apart, where they tell quarters.
-const QUARTERS: u32 = 2;
 const PACKED: usize = CELLS << QUARTERS;
 
 /// Most values in one tensor: the fine counts are u32.
 pub(crate) const VALUES_MAX: u64 = u32::MAX as u64;
-
-/// By how many bits the values of a tensor are counted.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) enum Depth {
-    /// By cells.
-    #[default]
-    Cells,
-    /// By the quarters of cells.
-    Quarters,
-    /// By cells, and by their sixteenths beside that.
-    Sixteenths,
-}
-
-impl Depth {
-    /// The depth for nearly normal values, of which a tensor has so many.
-    pub(crate) const fn nearly_normal(values: usize) -> Self {
-        if values <= QUARTERS_MAX { Self::Quarters } else { Self::Sixteenths }
-    }
-}
-
-/// Counts by more bits than those of cells.
-#[derive(Clone, Copy)]
-pub(crate) enum Deep<'a> {
-    /// Packed entries of quarters.
-    Quarters(&'a [u64]),
-    /// Counts of sixteenths.
-    Sixteenths(&'a [u32]),
-}
-
-impl Deep<'_> {
-    /// Bits of each cell that are told apart.
-    pub(crate) const fn split(&self) -> u32 {
-        match self {
-            Self::Quarters(_) => QUARTERS,
-            Self::Sixteenths(_) => FINE_SPLIT,
-        }
-    }
-
-    /// Appends the counts of some parts of cells, in the order of their bits.
-    pub(crate) fn counts(&self, parts: std::ops::Range<usize>, out: &mut Vec<u32>) {
-        match self {
-            Self::Quarters(packed) => out.extend(
-                parts
-                    .clone()
-                    .zip(&packed[parts])
-                    .map(|(part, &entry)| unpacked(part, SPAN - QUARTERS, entry)[0] as u32),
-            ),
-            Self::Sixteenths(counts) => out.extend_from_slice(&counts[parts]),
-        }
-    }
-}
 
 /// The tables, and what is known of the values beside them.
 pub(crate) struct Counter {
@@ -444,7 +388,7 @@ impl Counter {
 }
 
 /// Count and sum of the low bits of a packed entry, of which there are `span`.
-fn unpacked(index: usize, span: u32, entry: u64) -> [u64; 2] {
+pub(super) fn unpacked(index: usize, span: u32, entry: u64) -> [u64; 2] {
     let each = ONE + ((index as u64) << span);
     [entry / each, entry % each]
 }

@@ -1,8 +1,8 @@
 //! How a tensor is cut into chunks, and what its first one tells of how to count the rest.
 
 use super::central::Central;
-use super::counter::Depth;
 use super::decode::to_f32;
+use super::depth::Depth;
 use super::lanes;
 use super::quads::Portable;
 use crate::terms::{Dtype, TensorInfo};

@@ -7,7 +7,8 @@
 //! the others are not collected: they are counted by some of their bits, which nearly always rules them out.
 
 use super::cells::Cell;
-use super::counter::{Deep, FINE_SPLIT, SPAN, key, value};
+use super::counter::{SPAN, key, value};
+use super::depth::{Deep, FINE_SPLIT};
 use super::ks::{PARTS, Search};
 use super::plan::Progress;
 

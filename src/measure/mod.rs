@@ -26,6 +26,7 @@ mod codes;
 mod counter;
 mod cut;
 mod decode;
+mod depth;
 mod elements;
 mod equilibrium;
 mod gather;
