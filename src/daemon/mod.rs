@@ -8,7 +8,6 @@
 //! Losing every event may cost time, never a checkpoint; dying at any moment loses nothing that was
 //! published, because a reading, its findings and the judge's state are one flushed batch.
 
-mod affinity;
 mod baseline;
 mod book;
 mod build;
@@ -20,6 +19,7 @@ mod inside;
 mod keeper;
 mod paced;
 mod pipeline;
+mod processors;
 mod queue;
 mod replay;
 mod scanner;

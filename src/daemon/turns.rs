@@ -1,76 +1,178 @@
-//! Taking turns with a training job that fills the processors.
+//! Sharing the processors with a training job.
 //!
-//! The threads of such a job wait for each other several thousand times a second. Whenever one of them has to wait for
-//! a processor, all do; so what a weighing costs the job is not the processor time that it takes, but how long it runs
-//! on *any* of the processors. Left alone, the scheduler gives each thread of a weighing slices of its own, and the job
-//! loses about all of their sum; a lower priority makes the slices rarer, not fewer. Here all threads of a weighing run
-//! in the same slices, told by one clock, and sleep in between: what two take at the same time costs the job once
-//! (`benches/neighbour` measures it, docs/operating.md has the figures). A thread that comes from sleep has a claim to
-//! the processor, so its slice begins at once; for that it must have the job's own priority.
+//! Where the job leaves processors idle, as many threads of a weighing work as there are idle ones, and the job loses
+//! nothing. Where it fills them all there is no such place: its threads wait for each other several thousand times a
+//! second. Whenever one of them has to wait for a processor, all do; so what a weighing costs the job is not the
+//! processor time that it takes, but how long it runs on *any* of the processors. Left alone, the scheduler gives each
+//! thread of a weighing slices of its own, and the job loses about all of their sum; a lower priority makes the slices
+//! rarer, not fewer. There all threads of a weighing take turns with the job: they run in the same slices, told by one
+//! clock, and sleep in between. What two take at the same time costs the job once (`benches/neighbour` measures it,
+//! docs/operating.md has the figures). A thread that comes from sleep has a claim to the processor, so its slice begins
+//! at once; for that it must have the job's own priority.
 //!
-//! Where nobody else wants the processors there is nothing to take turns with, and nobody sleeps. Tiers 2 and 3 have
-//! pieces of work that are longer than any slice, and time: they step back by priority instead.
+//! Where nobody else wants the processors nobody sleeps. Tiers 2 and 3 have pieces of work that are longer than any
+//! slice, and time: they step back by priority instead.
 
 use std::cell::Cell;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use rustix::time::{ClockId, clock_gettime};
-
-use super::affinity;
+use super::processors;
 use crate::measure::Progress;
 
 /// Turns begin [`LEAD`] before the multiples of this.
 const PERIOD: Duration = Duration::from_millis(8);
-/// Linux looks at its queues at multiples of 4 ms (of 1 or 10, as it was built) of the clock that is read here. Who
-/// comes from sleep right after such a tick may find that somebody was given the next slice already, and wait for all
-/// of it; who comes right before has the processor by the tick.
+/// Who comes from sleep right after the scheduler has looked at its queues may find that somebody was given the next
+/// slice already, and wait for all of it; who comes right before has the processor by then.
 const LEAD: Duration = Duration::from_micros(250);
 /// How long a turn is: half a period, as somebody else's turn is. Longer than the scheduler's own slices (about 3 ms).
 const TURN: Duration = Duration::from_millis(4);
-/// Who had to wait for a processor for so long, out of a period, is not alone. A wake-up alone takes some 50 us.
-const CROWDED: Duration = Duration::from_micros(400);
-/// How long that holds: a job that was there will be there.
-const REMEMBERED: Duration = Duration::from_secs(2);
+/// Who had to wait for a processor for so long, out of a period, is not alone.
+const CROWDED: Duration = Duration::from_millis(1);
+/// Idle time is added up for so long; it is told by the 10 ms.
+const LOOK: Duration = Duration::from_millis(100);
+/// An addition that was begun so long ago is of another weighing.
+const STALE: Duration = Duration::from_secs(1);
+/// A processor that is idle for so much of the time is one that nobody else wants.
+const IDLE_RATIO: f64 = 0.6;
+/// Where all processors together are idle for no more than that of the time, somebody wants each of them.
+const BUSY_IDLE_RATIO: f64 = 0.1;
+/// A thread that began its last piece so long ago does not work: it waits for a disk or has nothing left to do.
+const WORKING: Duration = Duration::from_millis(12);
 /// Added to the niceness of a thread that weighs at leisure.
 const LEISURE_NICENESS: i32 = 10;
 
-/// The clock that the threads of all weighings share.
-pub struct Turns {
-    /// Until when turns are taken, in microseconds of the clock.
-    crowded_until: AtomicU64,
+/// Decides which threads of the daemon's weighings work.
+pub struct Turns(Mutex<Crowd>);
+
+/// What is known of others who want the processors.
+#[derive(Debug, Default)]
+struct Crowd {
+    /// Processors that nobody else wants; none while nobody is in the way.
+    spare: Option<usize>,
+    /// Since when that is so.
+    since: Duration,
+    /// When idle time was last looked at, and how much it was.
+    looked: Option<(Duration, Duration)>,
+    /// True where a thread had to wait for a processor since then.
+    crowded: bool,
+    /// When each thread of the weighing began its last piece.
+    begun: Vec<Duration>,
+}
+
+/// What a thread is told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Told {
+    /// Work.
+    Go,
+    /// Work: it is your turn.
+    Turn,
+    /// Your turn comes after that time.
+    Wait(Duration),
+    /// Leave the work to others for a while.
+    Rest,
+}
+
+impl Crowd {
+    /// What the weighing's thread of that number, from 0 on, is to do at `now`. `crowded`: since that time it had to
+    /// wait for a processor.
+    fn tell(
+        &mut self,
+        thread: usize,
+        now: Duration,
+        crowded: Option<Duration>,
+        idle: impl FnOnce() -> Option<Duration>,
+    ) -> Told {
+        self.begun.resize(self.begun.len().max(thread + 1), Duration::ZERO);
+        if crowded.is_some_and(|since| since >= self.since) {
+            self.crowded = true;
+            if self.spare.is_none() {
+                self.find(Some(self.begun.len() - 1), now);
+            }
+        }
+        if self.spare.is_some() && self.looked.is_none_or(|(at, _)| now.saturating_sub(at) >= LOOK) {
+            self.look(now, idle());
+        }
+        let told = match self.spare {
+            None => Told::Go,
+            Some(0) if within(now) < TURN => Told::Turn,
+            Some(0) => Told::Wait(PERIOD - within(now)),
+            Some(spare) if self.working_before(thread, now) >= spare => Told::Rest,
+            Some(_) => Told::Go,
+        };
+        if matches!(told, Told::Go | Told::Turn) {
+            self.begun[thread] = now;
+        }
+        told
+    }
+
+    fn find(&mut self, spare: Option<usize>, now: Duration) {
+        (self.spare, self.since, self.looked, self.crowded) = (spare, now, None, false);
+    }
+
+    /// Threads of lower numbers that work.
+    fn working_before(&self, thread: usize, now: Duration) -> usize {
+        self.begun[..thread].iter().filter(|&&begun| now.saturating_sub(begun) < WORKING).count()
+    }
+
+    /// Finds out how many processors nobody else wants, from how long they stood idle.
+    fn look(&mut self, now: Duration, idle: Option<Duration>) {
+        // Where nothing is told of it, the crowd is forgotten, and found again.
+        let Some(idle) = idle else { return self.find(None, now) };
+        let crowded = std::mem::take(&mut self.crowded);
+        let Some((at, before)) = self.looked.replace((now, idle)) else { return };
+        if now - at > STALE {
+            return;
+        }
+        let idle = idle.saturating_sub(before).as_secs_f64() / (now - at).as_secs_f64();
+        let more = |idle: f64| (idle + 1.0 - IDLE_RATIO) as usize;
+        let found = match self.spare.unwrap_or_default() {
+            // Left idle in that part of each period which is not ours.
+            0 => more(idle * PERIOD.as_secs_f64() / (PERIOD - TURN).as_secs_f64()),
+            spare if !crowded => spare + more(idle),
+            // Two were on one processor for a while, and another one stood idle.
+            spare if idle > BUSY_IDLE_RATIO => spare,
+            spare => spare - 1,
+        };
+        let found = (found < self.begun.len()).then_some(found);
+        if found != self.spare {
+            self.find(found, now);
+        }
+    }
+}
+
+/// How long the period has lasted.
+fn within(now: Duration) -> Duration {
+    Duration::from_nanos(((now + LEAD).as_nanos() % PERIOD.as_nanos()) as u64)
 }
 
 thread_local! {
-    /// The period in which this thread looked last, and how long it had waited for processors by then.
-    static LAST: Cell<Option<(u64, u64)>> = const { Cell::new(None) };
+    /// When this thread looked last how long it had waited for processors, and how long that was.
+    static LAST: Cell<Option<[Duration; 2]>> = const { Cell::new(None) };
+}
+
+/// Once a period: since when this thread had to wait for a processor, if it had.
+fn crowded(now: Duration) -> Option<Duration> {
+    let last = LAST.get();
+    if last.is_some_and(|[at, _]| now - at < within(now)) {
+        return None;
+    }
+    let waited = processors::waited()?;
+    let [at, before] = LAST.replace(Some([now, waited]))?;
+    (waited.saturating_sub(before) > CROWDED).then_some(at)
 }
 
 impl Turns {
     /// Nobody is in the way yet.
     pub fn new() -> Self {
-        Self { crowded_until: AtomicU64::new(0) }
+        Self(Mutex::default())
     }
 
-    /// How long this thread has to wait for its turn at `now`, `waited` nanoseconds having gone by in the queues of
-    /// processors so far; none where no turns are taken.
-    fn wait(&self, now: Duration, waited: impl FnOnce() -> Option<u64>) -> Option<Duration> {
-        let micros = |duration: Duration| duration.as_micros() as u64;
-        let (period, within) = (micros(now + LEAD) / micros(PERIOD), micros(now + LEAD) % micros(PERIOD));
-        let last = LAST.get();
-        if last.is_none_or(|(looked, _)| looked != period)
-            && let Some(waited) = waited()
-        {
-            LAST.set(Some((period, waited)));
-            if last.is_some_and(|(_, before)| waited.saturating_sub(before) > CROWDED.as_nanos() as u64) {
-                self.crowded_until.fetch_max(micros(now + REMEMBERED), Ordering::Relaxed);
-            }
-        }
-        if micros(now) >= self.crowded_until.load(Ordering::Relaxed) {
-            return None;
-        }
-        let rest = if within < micros(TURN) { 0 } else { micros(PERIOD) - within };
-        Some(Duration::from_micros(rest))
+    fn ask(&self) -> Told {
+        let now = processors::now();
+        let crowded = crowded(now);
+        let mut crowd = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        crowd.tell(rayon::current_thread_index().unwrap_or_default(), now, crowded, processors::idle)
     }
 }
 
@@ -78,31 +180,26 @@ impl Progress for Turns {
     fn bytes(&self, _read: u64) {}
 
     fn piece(&self) {
-        let Some(wait) = self.wait(now(), waited_nanoseconds) else { return affinity::leave() };
-        affinity::take();
-        if !wait.is_zero() {
-            std::thread::sleep(wait);
+        loop {
+            match self.ask() {
+                Told::Go => return processors::let_go(),
+                Told::Turn => return processors::keep(),
+                Told::Wait(time) => std::thread::sleep(time),
+                Told::Rest => {
+                    processors::let_go();
+                    std::thread::sleep(WORKING);
+                    // That it waited for a processor just to ask says nothing.
+                    LAST.set(None);
+                }
+            }
         }
     }
 
     fn leisure(&self) {
-        affinity::leave();
+        processors::let_go();
         // Where it is refused the work is done at the daemon's own priority.
         let _ = rustix::process::nice(LEISURE_NICENESS);
     }
-}
-
-/// The time of the clock by which Linux ticks.
-fn now() -> Duration {
-    let now = clock_gettime(ClockId::Monotonic);
-    Duration::new(now.tv_sec as u64, now.tv_nsec as u32)
-}
-
-/// How long this thread was ready to run and had no processor, since it began; none where the system does not say.
-fn waited_nanoseconds() -> Option<u64> {
-    // Time on a processor, time in the queue, slices (Documentation/scheduler/sched-stats.rst).
-    let text = std::fs::read_to_string("/proc/thread-self/schedstat").ok()?;
-    text.split_whitespace().nth(1)?.parse().ok()
 }
 
 #[cfg(test)]
@@ -113,44 +210,88 @@ mod tests {
         Duration::from_millis(milliseconds)
     }
 
+    /// What two threads are told for a time, one millisecond after the other; `idle`: processors that stand idle out
+    /// of turn and in turn; `crowded`: somebody else is in the way.
+    fn told(crowd: &mut Crowd, time: std::ops::Range<u64>, idle: [f64; 2], crowded: bool) -> Vec<[Told; 2]> {
+        let mut total = Duration::ZERO;
+        let each = |now| {
+            let is_turn = within(at(now)) < TURN;
+            total += at(1).mul_f64(idle[usize::from(is_turn)]);
+            [0, 1].map(|thread| crowd.tell(thread, at(now), crowded.then(|| at(now - 1)), || Some(total)))
+        };
+        time.map(each).collect()
+    }
+
+    fn taking_turns() -> Crowd {
+        Crowd { spare: Some(0), begun: vec![Duration::ZERO; 2], ..Crowd::default() }
+    }
+
     #[test]
     fn who_is_alone_never_waits() {
-        let turns = Turns::new();
-        for now in 0..100 {
-            assert_eq!(turns.wait(at(now), || Some(1000 * now)), None);
-        }
+        let told = told(&mut Crowd::default(), 0..100, [0.0; 2], false);
+        assert!(told.iter().all(|told| *told == [Told::Go; 2]));
     }
 
     #[test]
     fn in_a_crowd_all_work_in_the_same_turns() {
-        let turns = Turns::new();
-        assert_eq!(turns.wait(at(5), || Some(0)), None);
-        // A millisecond in the queue: from now on turns are taken, by other threads too.
-        assert_eq!(turns.wait(at(14), || Some(1_000_000)), Some(at(2) - LEAD));
-        std::thread::scope(|scope| {
-            let other = scope.spawn(|| [17, 19, 20, 23, 24].map(|now| turns.wait(at(now), || Some(0))));
-            let waits = [at(0), at(0), at(4) - LEAD, at(1) - LEAD, at(0)];
-            assert_eq!(other.join().unwrap(), waits.map(Some));
-        });
-        // Nobody was in the way for two seconds.
-        assert_eq!(turns.wait(at(2014), || Some(1_000_000)), None);
+        let crowd = &mut Crowd::default();
+        told(crowd, 1..2, [0.0; 2], false);
+        let told_crowded = told(crowd, 1000..1400, [0.0; 2], true);
+        // One of them may be enough.
+        assert_eq!(told_crowded[50], [Told::Go, Told::Rest]);
+        assert!(told_crowded[200..].iter().all(|[one, other]| one == other && *one != Told::Go));
+        assert_eq!(told_crowded[200..].iter().filter(|[one, _]| *one == Told::Turn).count(), 100);
+        // Still so for who comes a minute later, as long as nothing stands idle.
+        let later = told(crowd, 60_000..60_500, [0.0; 2], false);
+        assert!(later.iter().all(|[one, other]| one == other && *one != Told::Go));
     }
 
     #[test]
-    fn a_system_that_says_nothing_lets_everybody_work() {
-        let turns = Turns::new();
-        assert_eq!([5, 14, 23].map(|now| turns.wait(at(now), || None)), [None; 3]);
+    fn turns_begin_before_the_tick() {
+        let mut crowd = taking_turns();
+        let told = [14, 17, 19, 20, 23, 24].map(|now| crowd.tell(1, at(now), None, || Some(at(7))));
+        assert_eq!(told[..3], [Told::Wait(at(2) - LEAD), Told::Turn, Told::Turn]);
+        assert_eq!(told[3..], [Told::Wait(at(4) - LEAD), Told::Wait(at(1) - LEAD), Told::Turn]);
     }
 
     #[test]
-    fn linux_tells_how_long_a_thread_waited() {
-        assert!(!cfg!(target_os = "linux") || waited_nanoseconds().is_some());
+    fn a_processor_that_nobody_wants_is_enough() {
+        let one = [Told::Go, Told::Rest];
+        let crowd = &mut taking_turns();
+        // One of two stands idle while we sleep: from then on one thread works, and waits for nobody.
+        let before = told(crowd, 5000..5200, [1.0, 0.0], false);
+        assert!(before[..100].iter().all(|[one, _]| *one != Told::Go));
+        assert!(told(crowd, 5200..5500, [0.0; 2], false).iter().all(|told| *told == one));
+        // It has nothing left to do, or waits for a disk: then the other one may.
+        assert_eq!(crowd.tell(1, at(5499) + WORKING, None, || Some(Duration::ZERO)), Told::Go);
+        // Two on one processor, while another one stands idle, is a matter of the scheduler.
+        assert!(told(crowd, 8000..8400, [0.3; 2], true).iter().all(|told| *told == one));
+        // Somebody came who wants it.
+        assert_ne!(told(crowd, 10_000..10_400, [0.0; 2], true)[399][0], Told::Go);
+        // Both processors stand idle: nobody is in the way any more.
+        assert_eq!(told(crowd, 12_000..12_400, [1.0; 2], false)[399], [Told::Go; 2]);
     }
 
     #[test]
-    fn the_clock_goes_on() {
-        let before = now();
-        std::thread::sleep(at(2));
-        assert!(now() >= before + at(2));
+    fn who_waited_before_that_was_found_out_says_nothing_new() {
+        let mut crowd = Crowd { since: at(100), ..Crowd::default() };
+        assert_eq!(crowd.tell(0, at(110), Some(at(50)), || Some(at(7))), Told::Go);
+        assert_ne!(crowd.tell(0, at(110), Some(at(100)), || Some(at(7))), Told::Go);
+    }
+
+    #[test]
+    fn a_system_that_says_nothing_of_idle_time_is_asked_for_the_crowd_again() {
+        let mut crowd = Crowd::default();
+        assert_eq!(crowd.tell(0, at(14), Some(at(6)), || None), Told::Go);
+    }
+
+    #[test]
+    fn waiting_is_looked_at_once_a_period() {
+        LAST.set(None);
+        assert_eq!([5, 6, 7].map(|now| crowded(at(now))), [None; 3]);
+        let looked = LAST.get().map(|[at, _]| at);
+        assert_eq!(looked, Some(at(5)));
+        crowded(at(8));
+        assert_eq!(LAST.get().map(|[at, _]| at), Some(at(8)));
     }
 }
