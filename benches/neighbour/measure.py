@@ -11,10 +11,11 @@ machine falls on both. Steps are counted per window.
 
 What a weighing costs is the same whenever it comes, as long as it ends within its window (this is checked): so windows may be
 shorter than the interval between checkpoints that the figure is for, which tells small losses from the machine's own noise in less
-time: the loop's own speed drifts by a tenth within twenty seconds, so that windows of 12 s tell three times less than those of 6 s.
-Between windows what was written is put on the disk, as the system does by itself within half a minute. Printed are the loss of each pair of windows, and from all of them the steps' time that one checkpoint costs and
-what that is of INTERVAL seconds, with standard errors. The same from the windows "without" alone, taken as pairs of neighbours, is
-the null value: what the method finds where there is nothing. On a machine that does other things too the figures mean little.
+time: the loop's own speed drifts by a tenth within twenty seconds, so that pairs of windows of 12 s differ two to three times more
+than those of 6 s. Between windows what was written is put on the disk, as the system does by itself within half a minute. Printed
+are the loss of each pair of windows, and from all of them the steps' time that one checkpoint costs and what that is of INTERVAL
+seconds, with standard errors. The same from the windows "without" alone, taken as pairs of neighbours, is the null value: what the
+method finds where there is nothing. On a machine that does other things too the figures mean little.
 
     ... --tier 1 --interval 60                  every checkpoint by one pass over all elements
     ... --tier 3 --interval 900 --window 40     everything there is, every 15 minutes
