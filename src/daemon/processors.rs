@@ -11,7 +11,7 @@ use rustix::param::clock_ticks_per_second;
 use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 use rustix::time::{ClockId, clock_gettime};
 
-/// Threads that were given a processor. Begins anywhere, so that two daemons do not meet on the same ones.
+/// Threads that were given a processor so far.
 static SEATED: AtomicUsize = AtomicUsize::new(0);
 
 thread_local! {
@@ -60,6 +60,7 @@ pub fn keep() {
         return;
     }
     let Ok(allowed) = sched_getaffinity(None) else { return };
+    // From another place on in each process, so that two daemons do not meet on the same processors.
     let turn = SEATED.fetch_add(1, Ordering::Relaxed).wrapping_add(std::process::id() as usize);
     let Some(processor) = nth(&allowed, turn) else { return };
     let mut only = CpuSet::new();

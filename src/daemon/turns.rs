@@ -90,8 +90,10 @@ impl Crowd {
                 self.find(Some(self.begun.len() - 1), now);
             }
         }
-        if self.spare.is_some() && self.looked.is_none_or(|(at, _)| now.saturating_sub(at) >= LOOK) {
-            self.look(now, idle());
+        if let Some(spare) = self.spare
+            && self.looked.is_none_or(|(at, _)| now.saturating_sub(at) >= LOOK)
+        {
+            self.look(spare, now, idle());
         }
         let told = match self.spare {
             None => Told::Go,
@@ -115,8 +117,8 @@ impl Crowd {
         self.begun[..thread].iter().filter(|&&begun| now.saturating_sub(begun) < WORKING).count()
     }
 
-    /// Finds out how many processors nobody else wants, from how long they stood idle.
-    fn look(&mut self, now: Duration, idle: Option<Duration>) {
+    /// Finds out how many processors nobody else wants, of which there were so many, from how long they stood idle.
+    fn look(&mut self, spare: usize, now: Duration, idle: Option<Duration>) {
         // Where nothing is told of it, the crowd is forgotten, and found again.
         let Some(idle) = idle else { return self.find(None, now) };
         let crowded = std::mem::take(&mut self.crowded);
@@ -126,7 +128,7 @@ impl Crowd {
         }
         let idle = idle.saturating_sub(before).as_secs_f64() / (now - at).as_secs_f64();
         let more = |idle: f64| (idle + 1.0 - IDLE_RATIO) as usize;
-        let found = match self.spare.unwrap_or_default() {
+        let found = match spare {
             // Left idle in that part of each period which is not ours.
             0 => more(idle * PERIOD.as_secs_f64() / (PERIOD - TURN).as_secs_f64()),
             spare if !crowded => spare + more(idle),

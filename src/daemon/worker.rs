@@ -39,7 +39,7 @@ pub struct Worker {
     pub stop: Arc<AtomicBool>,
     /// Our own counters.
     pub counters: Arc<Counters>,
-    /// Keeps the threads that weigh together.
+    /// Decides which of the threads that weigh work.
     pub turns: Turns,
     /// What the last snapshot was made in; none before the first.
     pub published: Option<Surroundings>,

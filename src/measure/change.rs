@@ -334,6 +334,14 @@ pub(crate) struct Reach {
     pub(crate) relative: f64,
 }
 
+impl Reach {
+    /// True where a change of that value leads further.
+    #[inline(always)]
+    pub(crate) fn is_exceeded(&self, change: f64, before: f64) -> bool {
+        change.abs() > self.fixed + self.relative * before.abs()
+    }
+}
+
 fn rate_at(rates: &[(u64, f64)], step: u64) -> f64 {
     let after = rates.partition_point(|(at, _)| *at < step);
     match (after.checked_sub(1).and_then(|i| rates.get(i)), rates.get(after)) {
@@ -431,7 +439,7 @@ pub(crate) fn compare_row(
         change.sums[1] += d * d * d;
         change.sums[2] += (d * d) * (d * d);
         if let Some(reach) = reach {
-            change.impossible += u64::from(d.abs() > reach.fixed + reach.relative * before.abs());
+            change.impossible += u64::from(reach.is_exceeded(d, before));
         }
     }
     row

@@ -261,7 +261,7 @@ impl Tables {
         change: &mut Change,
     ) {
         let limit = reach.unwrap_or(Reach { fixed: f64::INFINITY, relative: 0.0 });
-        let pairs = lanes::pairs(quads, now, before, limit.fixed, limit.relative);
+        let pairs = lanes::pairs(quads, now, before, limit);
         // Squares of finite values do not overflow: a sum that is not finite has met a value that is not.
         if !(pairs.before + pairs.powers[1]).is_finite() {
             let [a, b] = &mut self.wide;

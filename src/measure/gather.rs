@@ -363,18 +363,14 @@ impl Wanted {
 
     /// Carries the search for D on.
     pub(crate) fn search(&self, answer: &mut Answer<'_>, search: &mut Search, progress: &dyn Progress) {
-        let (mut wanted, mut parts, mut looked_at) = (0, Vec::new(), 0);
+        let (mut wanted, mut parts) = (0, Vec::new());
         for piece in std::mem::take(&mut search.open) {
             while self.wants[wanted].start < piece.start {
                 wanted += 1;
             }
             match self.split {
                 None if self.is_collected(&self.wants[wanted]) => {
-                    looked_at += answer.bucket(wanted).len();
-                    if looked_at > PIECE {
-                        progress.piece();
-                        looked_at = 0;
-                    }
+                    progress.piece();
                     search.settle(piece, answer.bucket(wanted), self.span);
                 }
                 split => {

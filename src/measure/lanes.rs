@@ -7,6 +7,7 @@
 //! [`Work::run`]: super::quads::Work::run
 
 use super::central::Central;
+use super::change::Reach;
 use super::quads::Quads;
 
 /// Independent sums that hide the latency of additions.
@@ -161,31 +162,13 @@ pub(crate) struct Pairs {
     pub(crate) powers: [f64; 4],
     /// Largest change.
     pub(crate) abs_max: f64,
-    /// Pairs with a change above `fixed + relative |before|`.
+    /// Pairs with a change that is out of reach.
     pub(crate) beyond: u64,
-}
-
-/// Pairs with a change above `fixed + relative |before|`.
-#[inline(always)]
-fn beyond<Q: Quads>(quads: Q, now: &[f32], before: &[f32], fixed: f64, relative: f64) -> u64 {
-    let (fixed_limit, relative_limit) = (quads.splat(fixed), quads.splat(relative));
-    let mut beyond = [quads.splat(0.0); 2];
-    let (chunks, rest) = now.as_chunks::<4>();
-    let (old_chunks, old_rest) = before.as_chunks::<4>();
-    for (index, (now, old)) in chunks.iter().zip(old_chunks).enumerate() {
-        let old = quads.widen(old);
-        let limit = quads.add(fixed_limit, quads.mul(relative_limit, quads.abs(old)));
-        let above = quads.above(quads.abs(quads.sub(quads.widen(now), old)), limit);
-        beyond[index % 2] = quads.add(beyond[index % 2], above);
-    }
-    let rest = rest.iter().zip(old_rest).map(|(&now, &old)| (f64::from(now), f64::from(old)));
-    let above = rest.map(|(now, old)| f64::from(u8::from((now - old).abs() > fixed + relative * old.abs())));
-    total(quads, beyond, above) as u64
 }
 
 /// Compares a row with the same row before. Where a value of either is not finite, neither is `before + powers[1]`.
 #[inline(always)]
-pub(crate) fn pairs<Q: Quads>(quads: Q, now: &[f32], before: &[f32], fixed: f64, relative: f64) -> Pairs {
+pub(crate) fn pairs<Q: Quads>(quads: Q, now: &[f32], before: &[f32], reach: Reach) -> Pairs {
     const LANES: usize = 8;
     let zero = [quads.splat(0.0); LANES / 4];
     let (mut square, mut cross, mut most) = (zero, zero, zero);
@@ -212,6 +195,10 @@ pub(crate) fn pairs<Q: Quads>(quads: Q, now: &[f32], before: &[f32], fixed: f64,
     let [p1, p2, p3, p4] = powers;
     let abs_max = most.into_iter().flat_map(|part| quads.array(part));
     let abs_max = abs_max.chain(rest.clone().map(|(d, _)| d.abs())).fold(0.0, f64::max);
+    let is_beyond = |(&now, &old): (&f32, &f32)| {
+        let old = f64::from(old);
+        u64::from(reach.is_exceeded(f64::from(now) - old, old))
+    };
     Pairs {
         identical: now.iter().zip(before).filter(|(now, old)| now.to_bits() == old.to_bits()).count() as u64,
         before: total(quads, square, rest.clone().map(|(_, old)| old * old)),
@@ -223,8 +210,8 @@ pub(crate) fn pairs<Q: Quads>(quads: Q, now: &[f32], before: &[f32], fixed: f64,
             total(quads, p4, rest.clone().map(|(d, _)| (d * d) * (d * d))),
         ],
         abs_max,
-        // Few rows have such a change.
-        beyond: if abs_max > fixed { self::beyond(quads, now, before, fixed, relative) } else { 0 },
+        // Few rows may have such a change.
+        beyond: if abs_max > reach.fixed { now.iter().zip(before).map(is_beyond).sum() } else { 0 },
     }
 }
 
@@ -232,6 +219,8 @@ pub(crate) fn pairs<Q: Quads>(quads: Q, now: &[f32], before: &[f32], fixed: f64,
 mod tests {
     use super::*;
     use crate::measure::quads::{Portable, Work, dispatch};
+
+    const REACH: Reach = Reach { fixed: 1e-3, relative: 1e-3 };
 
     /// A row of an awkward length, with its past.
     fn rows() -> (Vec<f32>, Vec<f32>) {
@@ -249,7 +238,7 @@ mod tests {
         fn run<Q: Quads>(self, quads: Q) -> Self::Output {
             let mut columns = vec![1.0; self.0.len()];
             let powers = powers::<Q, true>(quads, self.0, &mut columns);
-            let pairs = pairs(quads, self.0, self.1, 1e-3, 1e-3);
+            let pairs = pairs(quads, self.0, self.1, REACH);
             (powers, columns, central(quads, self.0, 0.2), pairs)
         }
     }
@@ -277,7 +266,7 @@ mod tests {
     #[test]
     fn pairs_are_what_a_plain_loop_says() {
         let (now, before) = rows();
-        let got = pairs(Portable, &now, &before, 1e-3, 1e-3);
+        let got = pairs(Portable, &now, &before, REACH);
         let each = now.iter().zip(&before).map(|(&a, &b)| (f64::from(a) - f64::from(b), f64::from(b)));
         assert_eq!(
             got.beyond as usize,

@@ -27,8 +27,6 @@ pub(crate) trait Quads: Copy {
     fn abs(self, a: Self::Quad) -> Self::Quad;
     /// The larger ones, of numbers.
     fn max(self, a: Self::Quad, b: Self::Quad) -> Self::Quad;
-    /// 1 where a > b, else 0.
-    fn above(self, a: Self::Quad, b: Self::Quad) -> Self::Quad;
     /// In their order.
     fn array(self, a: Self::Quad) -> [f64; 4];
 }
@@ -78,10 +76,6 @@ impl Quads for Portable {
         each(|i| if a[i] > b[i] { a[i] } else { b[i] })
     }
     #[inline(always)]
-    fn above(self, a: [f64; 4], b: [f64; 4]) -> [f64; 4] {
-        each(|i| f64::from(u8::from(a[i] > b[i])))
-    }
-    #[inline(always)]
     fn array(self, a: [f64; 4]) -> [f64; 4] {
         a
     }
@@ -125,10 +119,6 @@ mod x86 {
         #[inline(always)]
         fn max(self, a: f64x4, b: f64x4) -> f64x4 {
             self.max_f64x4(a, b)
-        }
-        #[inline(always)]
-        fn above(self, a: f64x4, b: f64x4) -> f64x4 {
-            self.select_f64x4(self.cmp_gt_f64x4(a, b), self.splat_f64x4(1.0), self.splat_f64x4(0.0))
         }
         #[inline(always)]
         fn array(self, a: f64x4) -> [f64; 4] {
